@@ -1,0 +1,42 @@
+# Everything runs in .venv, which is made and brought up to date when a requirements file changes.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --disable-pip-version-check --quiet
+TEST_WORKERS ?= 2
+
+.PHONY: help setup demo test lint bench
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## .venv with everything the framework needs (no work if up to date)
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than 3.11; give a newer one: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: requirements.txt requirements-visdom.txt build-constraints.txt | $(VENV)/.python
+	$(PIP) -r requirements.txt
+	PIP_CONSTRAINT=$(CURDIR)/build-constraints.txt \
+	PIP_BUILD_CONSTRAINT=$(CURDIR)/build-constraints.txt \
+	$(PIP) --use-pep517 -r requirements-visdom.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+demo: setup ## build demo data, train pix2pix for two minutes, test it, say where the page is
+	$(PY) scripts/demo.py
+
+test: $(VENV)/.installed-dev ## the whole test suite
+	$(PY) -m pytest -n $(TEST_WORKERS)
+
+lint: $(VENV)/.installed-dev ## style and mistakes
+	$(PY) -m ruff check .
+
+bench: setup ## seconds per training step, small and default networks
+	$(PY) benchmarks/train_step.py
