@@ -1,0 +1,41 @@
+"""Data: `create_dataset(opt)` gives the loader of the dataset that `--dataset_mode` names.
+
+A new dataset is one file, data/<name>_dataset.py with a class <Name>Dataset; see
+docs/new_dataset.md.
+"""
+
+import argparse
+from collections.abc import Callable
+
+from data.base_dataset import BaseDataset
+from data.loader import Loader
+from util import distributed
+from util.registry import Registry
+
+registry = Registry("data", "dataset", base="BaseDataset")
+
+
+def find_dataset_using_name(dataset_name: str) -> type[BaseDataset]:
+    """The class in data/<dataset_name>_dataset.py."""
+    return registry.find(dataset_name)
+
+
+def get_option_setter(dataset_name: str) -> Callable:
+    """The class's `modify_commandline_options`."""
+    return registry.find(dataset_name).modify_commandline_options
+
+
+def create_dataset(opt: argparse.Namespace) -> Loader:
+    """The loader of `opt.dataset_mode`; iterate over it for batches, `len()` counts images."""
+    dataset = registry.find(opt.dataset_mode)(opt)
+    return Loader(
+        dataset,
+        batch_size=opt.batch_size,
+        seed=opt.seed,
+        shuffle=not opt.serial_batches,
+        max_dataset_size=opt.max_dataset_size,
+        num_threads=opt.num_threads,
+        pin_memory=bool(opt.gpu_ids),
+        rank=distributed.rank(),
+        world_size=distributed.world_size(),
+    )

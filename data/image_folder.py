@@ -1,0 +1,62 @@
+"""Finding image files below a folder, and reading one."""
+
+import os
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from util.errors import UserError
+
+IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff")
+
+
+def is_image_file(filename: str) -> bool:
+    """By extension, in either case; hidden files (also macOS's `._x.jpg`) are none."""
+    name = os.path.basename(filename)
+    return name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
+
+
+def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[str]:
+    """Sorted paths of the images below a folder, sub-folders and links included.
+
+    Args:
+        max_dataset_size: keep the first so many only.
+
+    Raises:
+        UserError: the folder does not exist.
+    """
+    if not os.path.isdir(folder):
+        raise UserError(f"{folder}: not a folder")
+    paths, seen = [], set()
+    for root, subfolders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link back up: each folder is read once
+            subfolders.clear()
+            continue
+        seen.add(real)
+        paths += [os.path.join(root, name) for name in files if is_image_file(name)]
+    paths.sort()
+    return paths[: min(max_dataset_size, len(paths))]
+
+
+def load_image(path: str, mode: str = "RGB") -> Image.Image:
+    """Read an image upright (EXIF rotation applied) in a PIL mode.
+
+    Raises:
+        UserError: the file cannot be read as an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert(mode)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path}: cannot be read as an image ({error}); replace or remove the file"
+        ) from error
+
+
+def folders_in(folder: str) -> str:
+    """The sub-folders' names in one line, for messages."""
+    if not os.path.isdir(folder):
+        return "no such folder"
+    names = sorted(entry.name for entry in Path(folder).iterdir() if entry.is_dir())
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"

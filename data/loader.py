@@ -1,0 +1,128 @@
+"""Batches whose content depends on (seed, epoch, index) alone, not on workers or timing."""
+
+import math
+import warnings
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from util.errors import UserError
+from util.seed import mix, seeded
+
+# More workers than cores is the user's choice.
+warnings.filterwarnings("ignore", message="This DataLoader will create")
+
+Position = tuple[int, int]  # (epoch, index of the sample)
+
+
+class EpochSampler(Sampler[Position]):
+    """The order of one epoch, shuffled by (seed, epoch), split among the processes of a run.
+
+    The epoch travels with each index, so that workers which live through all epochs know it.
+    An odd rest is filled up from the start of the order, so that all processes take equal steps.
+    """
+
+    def __init__(
+        self, size: int, seed: int, shuffle: bool, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.size, self.seed, self.shuffle = size, seed, shuffle
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 1
+        self.start = 0  # samples of this epoch that a resumed run has already seen
+
+    def __len__(self) -> int:
+        return math.ceil(self.size / self.world_size) - self.start
+
+    def __iter__(self) -> Iterator[Position]:
+        order = list(range(self.size))
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+            order = torch.randperm(self.size, generator=generator).tolist()
+        order += order[: -self.size % self.world_size]
+        for index in order[self.rank :: self.world_size][self.start :]:
+            yield self.epoch, index
+
+
+class SeededDataset(Dataset):
+    """Draws each sample under seeds of its own, which plug-in datasets gain without knowing.
+
+    A UserError becomes a sample that carries its message: workers would bury it in a trace.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
+
+    def __getitem__(self, position: Position) -> dict:
+        with seeded(mix(self.seed, *position)):
+            try:
+                return self.dataset[position[1]]
+            except UserError as error:
+                return {"error": str(error)}
+
+
+def collate(samples: list[dict]) -> dict:
+    """Stack samples to a batch; `{"error": message}` if one failed or the sizes differ."""
+    for sample in samples:
+        if "error" in sample:
+            return sample
+    for name, value in samples[0].items():
+        shapes = {tuple(s[name].shape) for s in samples if isinstance(value, torch.Tensor)}
+        if len(shapes) > 1:
+            sizes = ", ".join(f"{shape[-1]}x{shape[-2]}" for shape in sorted(shapes))
+            return {
+                "error": f"--batch_size {len(samples)}: images of different sizes ({sizes} px) do "
+                "not stack; use --batch_size 1, or --preprocess resize_and_crop"
+            }
+    return default_collate(samples)
+
+
+class Loader:
+    """Iterates over the batches of an epoch; `len()` counts images.
+
+    Args:
+        dataset: yields dicts; tensors are stacked, strings become lists.
+        max_dataset_size: use the first so many samples only.
+        num_threads: worker processes, 0 = load in this process. They change nothing but speed.
+        pin_memory: for copies to a GPU that do not wait.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        max_dataset_size: float = float("inf"),
+        num_threads: int = 0,
+        pin_memory: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.dataset = dataset
+        self.size = int(min(len(dataset), max_dataset_size))
+        self.sampler = EpochSampler(self.size, seed, shuffle, rank, world_size)
+        workers = min(num_threads, math.ceil(self.size / batch_size))
+        self.loader = DataLoader(
+            SeededDataset(dataset, seed),
+            batch_size=batch_size,
+            sampler=self.sampler,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=pin_memory,
+            collate_fn=collate,
+            generator=torch.Generator(),  # keeps the run's own random stream out of it
+        )
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch, and how many of its samples (of this process) to leave out."""
+        self.sampler.epoch, self.sampler.start = epoch, start
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[dict]:
+        for batch in self.loader:
+            if "error" in batch:
+                raise UserError(batch["error"])
+            yield batch

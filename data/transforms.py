@@ -1,0 +1,143 @@
+"""From a PIL image to a tensor in [-1, 1]: small picklable steps, put together by `build`.
+
+Every step is a frozen dataclass, so worker processes can be started in any way (also spawn).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+from torchvision import transforms
+
+PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+NONE_MULTIPLE = 4  # `--preprocess none` rounds both sides to a multiple of this, as published
+
+Transform = Callable[[Image.Image], object]
+
+
+@dataclass(frozen=True)
+class Resize:
+    """To exactly `size` = (width, height) px."""
+
+    size: tuple[int, int]
+    method: Image.Resampling
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return image if image.size == self.size else image.resize(self.size, self.method)
+
+
+@dataclass(frozen=True)
+class ScaleWidth:
+    """To `width` px, keeping the aspect, but at least `min_height` px high."""
+
+    width: int
+    min_height: int
+    method: Image.Resampling
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        width, height = image.size
+        if width == self.width and height >= self.min_height:
+            return image
+        target_height = int(max(self.width * height / width, self.min_height))
+        return image.resize((self.width, target_height), self.method)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The square of `size` px whose upper left corner is `position` = (x, y) px."""
+
+    position: tuple[int, int]
+    size: int
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        if image.width <= self.size and image.height <= self.size:
+            return image
+        x, y = self.position
+        return image.crop((x, y, x + self.size, y + self.size))
+
+
+@dataclass(frozen=True)
+class RoundSides:
+    """Both sides to the nearest multiple of `multiple` px."""
+
+    multiple: int
+    method: Image.Resampling
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        sides = (max(1, round(side / self.multiple)) * self.multiple for side in image.size)
+        return Resize(tuple(sides), self.method)(image)
+
+
+@dataclass(frozen=True)
+class FlipLeftRight:
+    """Mirror the image."""
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def pil_resampling(
+    method: Image.Resampling | transforms.InterpolationMode | int,
+) -> Image.Resampling:
+    """PIL's name of an interpolation given in PIL's or torchvision's form."""
+    if isinstance(method, transforms.InterpolationMode):
+        return Image.Resampling[method.name]
+    return Image.Resampling(method)
+
+
+def size_before_crop(preprocess: str, size: tuple[int, int], load_size: int) -> tuple[int, int]:
+    """(width, height) px after the scaling step of a mode, for choosing a crop's position."""
+    width, height = size
+    if preprocess == "resize_and_crop":
+        return load_size, load_size
+    if preprocess == "scale_width_and_crop":
+        return load_size, load_size * height // width
+    return width, height
+
+
+def build(
+    preprocess: str,
+    load_size: int,
+    crop_size: int,
+    flip: bool,
+    crop_position: tuple[int, int] | None = None,
+    random_flip: bool = False,
+    grayscale: bool = False,
+    method: Image.Resampling = Image.Resampling.BICUBIC,
+    convert: bool = True,
+) -> Transform:
+    """The steps of one `--preprocess` mode.
+
+    Args:
+        preprocess: one of PREPROCESS_MODES.
+        load_size, crop_size: px.
+        flip: mirror; with random_flip: in half of the calls.
+        crop_position: (x, y) px; None draws one at each call.
+        grayscale: to one channel first.
+        convert: end with a float tensor (C, H, W) in [-1, 1]; else the result is a PIL image.
+    """
+    steps: list[Transform] = [transforms.Grayscale(1)] if grayscale else []
+    if "resize" in preprocess:
+        steps.append(Resize((load_size, load_size), method))
+    elif "scale_width" in preprocess:
+        steps.append(ScaleWidth(load_size, crop_size, method))
+    elif preprocess == "none":
+        steps.append(RoundSides(NONE_MULTIPLE, method))
+    if "crop" in preprocess:
+        fixed = crop_position is not None
+        steps.append(Crop(crop_position, crop_size) if fixed else transforms.RandomCrop(crop_size))
+    if random_flip:
+        steps.append(transforms.RandomHorizontalFlip())
+    elif flip:
+        steps.append(FlipLeftRight())
+    if convert:
+        steps += [transforms.ToTensor(), Normalize()]
+    return transforms.Compose(steps)
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """[0, 1] to [-1, 1], for any number of channels."""
+
+    def __call__(self, tensor):
+        return tensor.sub_(0.5).div_(0.5)

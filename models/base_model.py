@@ -1,0 +1,297 @@
+"""The life of a model: built from flags, trained, saved, loaded, tested.
+
+A model file holds the method of its paper; what every method needs is here.
+"""
+
+import argparse
+import functools
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from models import networks
+from models.losses import cal_gradient_penalty
+from util import checkpoint, distributed
+from util.direction import oriented
+from util.errors import warn
+
+
+class BaseModel(ABC):
+    """Extend this in models/<name>_model.py, class <Name>Model; see docs/new_model.md.
+
+    A model fills these lists of names in its `__init__`:
+        loss_names: "X" stands for the attribute loss_X, a scalar; logged.
+        model_names: "X" stands for netX; saved, loaded, moved to the device.
+        visual_names: attributes holding images (N, C, H, W) in [-1, 1]; shown and saved.
+        optimizers: filled in training; their learning rates follow `--lr_policy`.
+        image_paths: the files of the current batch.
+    """
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        self.opt = opt
+        self.gpu_ids: list[int] = opt.gpu_ids
+        self.isTrain: bool = opt.isTrain
+        self.device = torch.device(opt.device)
+        self.save_dir = os.path.join(opt.checkpoints_dir, opt.name)
+        self.loss_names: list[str] = []
+        self.model_names: list[str] = []
+        self.visual_names: list[str] = []
+        self.optimizers: list[torch.optim.Optimizer] = []
+        self.image_paths: list[str] = []
+        self.schedulers: list = []
+        self.images_seen = 0  # by the training that this one goes on from
+        self._metric_sum: torch.Tensor | float = 0.0
+        self._metric_count = 0
+
+    # What a model file writes.
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        """Add flags of the model, or set new defaults for existing ones."""
+        return parser
+
+    @staticmethod
+    def check_options(opt: argparse.Namespace) -> None:  # noqa: B027  (optional)
+        """Check flags against each other, or derive one; raise UserError to refuse."""
+
+    @abstractmethod
+    def set_input(self, input: dict) -> None:
+        """Take a batch from the loader and move it to `self.device`."""
+
+    @abstractmethod
+    def forward(self) -> None:
+        """Compute the output images from the input."""
+
+    @abstractmethod
+    def optimize_parameters(self) -> None:
+        """One training step: losses, gradients, updates."""
+
+    def compute_visuals(self) -> None:  # noqa: B027  (optional)
+        """Make further images to show, just before they are shown."""
+
+    # Building blocks for model files.
+
+    def generator(self, input_nc: int, output_nc: int) -> nn.Module:
+        """The generator that the flags describe, with these channels."""
+        o = self.opt
+        if "crop" in o.preprocess:  # else the size depends on the image
+            networks.check_generator_size(o.netG, o.crop_size)
+        return networks.define_G(
+            input_nc, output_nc, o.ngf, o.netG, o.norm, not o.no_dropout, o.init_type, o.init_gain
+        )
+
+    def discriminator(self, input_nc: int) -> nn.Module:
+        """The discriminator that the flags describe, seeing images of `input_nc` channels."""
+        o = self.opt
+        if "crop" in o.preprocess:
+            networks.check_discriminator_size(o.netD, o.n_layers_D, o.crop_size)
+        return networks.define_D(
+            input_nc, o.ndf, o.netD, o.n_layers_D, o.norm, o.init_type, o.init_gain
+        )
+
+    def adam(self, *nets: nn.Module) -> torch.optim.Optimizer:
+        """Adam over the networks' weights with `--lr` and `--beta1`, added to `self.optimizers`."""
+        params = [p for net in nets for p in net.parameters()]
+        optimizer = torch.optim.Adam(params, lr=self.opt.lr, betas=(self.opt.beta1, 0.999))
+        self.optimizers.append(optimizer)
+        return optimizer
+
+    def source_and_target(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch's images as `--direction` orients them, on the device, and `image_paths`."""
+        source, target = oriented(self.opt.direction, "A", "B")
+        self.image_paths = batch[f"{source}_paths"]
+        return self.to_device(batch[source]), self.to_device(batch[target])
+
+    def to_device(self, images: torch.Tensor) -> torch.Tensor:
+        """Copy a batch to the model's device, without waiting where it can."""
+        return images.to(self.device, non_blocking=True)
+
+    def gradient_penalty(
+        self, netD: nn.Module, real: torch.Tensor, fake: torch.Tensor
+    ) -> torch.Tensor | float:
+        """WGAN-GP's penalty with weight `--lambda_gp`; 0 for the other `--gan_mode`s."""
+        if self.opt.gan_mode != "wgangp":
+            return 0.0
+        return cal_gradient_penalty(netD, real, fake, lambda_gp=self.opt.lambda_gp)[0]
+
+    @property
+    def penalises_gradients(self) -> bool:
+        """Whether `gradient_penalty` is in use: then it is worth a name among the losses."""
+        return self.isTrain and self.opt.gan_mode == "wgangp" and self.opt.lambda_gp > 0
+
+    def set_requires_grad(
+        self, nets: nn.Module | Iterable[nn.Module], requires_grad: bool = False
+    ) -> None:
+        """Freeze (False) or thaw (True) networks."""
+        for net in [nets] if isinstance(nets, nn.Module) else nets:
+            net.requires_grad_(requires_grad)
+
+    # The names, looked up.
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Name -> network, for the names in `model_names`."""
+        return {name: getattr(self, "net" + name) for name in self.model_names}
+
+    def get_current_losses(self) -> dict[str, float]:
+        """Name -> value of the last step, for the names in `loss_names`."""
+        return {name: float(self._loss(name)) for name in self.loss_names}
+
+    def _loss(self, name: str) -> torch.Tensor | float:
+        value = getattr(self, "loss_" + name)
+        return value.detach() if isinstance(value, torch.Tensor) else value
+
+    def get_current_visuals(self) -> dict[str, torch.Tensor]:
+        """Name -> images (N, C, H, W) in [-1, 1], for the names in `visual_names`."""
+        return {name: getattr(self, name) for name in self.visual_names}
+
+    def get_image_paths(self) -> list[str]:
+        """The files of the current batch."""
+        return self.image_paths
+
+    # The life of a run.
+
+    def setup(self, opt: argparse.Namespace) -> None:
+        """Move to the device, load weights (test, or a training that goes on), make schedules.
+
+        With `--continue_train`, `opt.epoch_count` and `images_seen` come from the checkpoint.
+        """
+        label = checkpoint.epoch_label(opt.epoch, opt.load_iter)
+        for net in self.networks().values():
+            net.to(self.device)
+        if not self.isTrain or opt.continue_train:
+            self.load_networks(label)
+        if self.isTrain:
+            state = self._load_progress(opt, label) if opt.continue_train else None
+            self.schedulers = [networks.get_scheduler(o, opt) for o in self.optimizers]
+            if state:
+                self.load_state_dict(state["model"])
+            for optimizer in self.optimizers:
+                distributed.average_gradients(optimizer)
+
+    def train(self) -> None:
+        """Dropout and batch statistics as in training."""
+        for net in self.networks().values():
+            net.train()
+
+    def eval(self) -> None:
+        """No dropout, running statistics."""
+        for net in self.networks().values():
+            net.eval()
+
+    def test_mode(self, eval_mode: bool) -> str:
+        """Set norms and dropout for test, and say how.
+
+        Args:
+            eval_mode: running statistics and no dropout. Else both as in training (pix2pix, section
+                3.4), batch norm by each image's own statistics, so that a picture does not depend
+                on its neighbours in the batch.
+        """
+        modules = [m for net in self.networks().values() for m in net.modules()]
+        norms = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
+        dropout = any(isinstance(m, nn.Dropout) for m in modules)
+        if eval_mode:
+            self.eval()
+            return "batch norm by running statistics, dropout off (--eval)"
+        self.train()
+        for norm in norms:
+            norm.forward = functools.partial(
+                F.instance_norm, weight=norm.weight, bias=norm.bias, eps=norm.eps
+            )
+        statistics = "batch norm by each image's own statistics" if norms else "no batch norm"
+        return f"{statistics}, {'dropout on, as in training' if dropout else 'no dropout'}"
+
+    def test(self) -> None:
+        """Forward without gradients, and the images to show."""
+        with torch.inference_mode():
+            self.forward()
+            self.compute_visuals()
+
+    def update_metric(self) -> None:
+        """Add the step's generator loss to the epoch's mean, on the device, for plateau.
+
+        It is `loss_G` where the model has one, else the sum of the losses that are not D's.
+        """
+        names = [name for name in self.loss_names if not name.startswith("D")]
+        names = ["G"] if hasattr(self, "loss_G") else names
+        self._metric_sum = self._metric_sum + sum(self._loss(name) for name in names)
+        self._metric_count += 1
+
+    def update_learning_rate(self) -> tuple[float, float]:
+        """Step the schedules; call at the end of an epoch. Returns: learning rate before, after."""
+        before = self.learning_rate()
+        for scheduler in self.schedulers:
+            if isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step(float(self._metric_sum) / max(1, self._metric_count))
+            else:
+                scheduler.step()
+        self._metric_sum, self._metric_count = 0.0, 0
+        return before, self.learning_rate()
+
+    def learning_rate(self) -> float:
+        """The first optimizer's current learning rate."""
+        return self.optimizers[0].param_groups[0]["lr"] if self.optimizers else 0.0
+
+    # On disk.
+
+    def state_dict(self) -> dict:
+        """What a training needs besides its weights to go on."""
+        return {"schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take `state_dict()` back. Only plateau has a memory: the other schedules are closed forms
+        in the epoch, and may have been given new settings."""
+        for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
+            if isinstance(scheduler, ReduceLROnPlateau) and "best" in saved:
+                scheduler.load_state_dict(saved)
+                groups = scheduler.optimizer.param_groups
+                for group, lr in zip(groups, saved["_last_lr"], strict=True):
+                    group["lr"] = lr
+
+    def save_checkpoint(self, label: str, epoch: int, images: int) -> None:
+        """Write weights and state; a training that takes them up starts with `epoch`, having seen
+        `images`."""
+        if distributed.rank() == 0:
+            self.save_networks(label)
+            state = {"epoch": epoch, "images": images, "model": self.state_dict()}
+            checkpoint.save(state, checkpoint.state_path(self.save_dir, label))
+
+    def _load_progress(self, opt: argparse.Namespace, label: str) -> dict | None:
+        path = checkpoint.state_path(self.save_dir, label)
+        if not path.is_file():
+            warn(f"no {path.name} beside the weights: going on from epoch {opt.epoch_count}")
+            return None
+        state = checkpoint.load(path)
+        self.images_seen = state["images"]
+        if not opt.epoch_count_given:
+            opt.epoch_count = state["epoch"]
+        return state
+
+    def save_networks(self, epoch: str | int) -> None:
+        """Write <epoch>_net_<X>.pth for every network."""
+        for name, net in self.networks().items():
+            weights = {key: value.detach().cpu() for key, value in net.state_dict().items()}
+            checkpoint.save(weights, checkpoint.weights_path(self.save_dir, epoch, name))
+
+    def load_networks(self, epoch: str | int) -> None:
+        """Read <epoch>_net_<X>.pth for every network."""
+        for name, net in self.networks().items():
+            path = checkpoint.weights_path(self.save_dir, epoch, name)
+            checkpoint.load_weights(net, path, self.device)
+            if distributed.rank() == 0:
+                print(f"loaded {Path(path)}")
+
+    def print_networks(self, verbose: bool) -> None:
+        """Print each network's number of parameters, with `verbose` its layers."""
+        for name, net in self.networks().items():
+            if verbose:
+                print(net)
+            count = sum(p.numel() for p in net.parameters())
+            print(f"network {name}: {count / 1e6:.3f} M parameters")

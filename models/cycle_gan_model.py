@@ -1,0 +1,130 @@
+"""CycleGAN: unpaired image-to-image translation (Zhu et al. 2017)."""
+
+import argparse
+
+import torch
+
+from models.base_model import BaseModel
+from models.losses import GANLoss
+from util.errors import UserError
+from util.image_pool import ImagePool
+
+
+class CycleGANModel(BaseModel):
+    """Learns G_A: A -> B and G_B: B -> A from unpaired sets (sections 3 and 5.2).
+
+    D_A judges images of B, D_B images of A.
+    forward cycle:   lambda_A * |G_B(G_A(A)) - A|     backward cycle:  lambda_B * |G_A(G_B(B)) - B|
+    identity:        lambda_identity * (lambda_B * |G_A(B) - B| + lambda_A * |G_B(A) - A|)
+    """
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        parser.set_defaults(no_dropout=True)  # the paper's generators have none
+        if is_train:
+            add = parser.add_argument
+            add("--lambda_A", type=float, default=10.0, help="weight of the cycle A -> B -> A")
+            add("--lambda_B", type=float, default=10.0, help="weight of the cycle B -> A -> B")
+            add(
+                "--lambda_identity", type=float, default=0.5,
+                help="weight of the identity loss, relative to lambda_A and lambda_B; 0: none",
+            )  # fmt: skip
+        return parser
+
+    @staticmethod
+    def check_options(opt: argparse.Namespace) -> None:
+        if opt.isTrain and opt.lambda_identity > 0 and opt.input_nc != opt.output_nc:
+            raise UserError(
+                f"--lambda_identity {opt.lambda_identity:g} compares images of A and B, but "
+                f"--input_nc {opt.input_nc} differs from --output_nc {opt.output_nc}; "
+                "use --lambda_identity 0"
+            )
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        super().__init__(opt)
+        self.loss_names = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"]
+        self.loss_names += ["D_A_penalty", "D_B_penalty"] if self.penalises_gradients else []
+        visual_names_A = ["real_A", "fake_B", "rec_A"]
+        visual_names_B = ["real_B", "fake_A", "rec_B"]
+        if self.isTrain and opt.lambda_identity > 0:
+            visual_names_A.append("idt_B")
+            visual_names_B.append("idt_A")
+        self.visual_names = visual_names_A + visual_names_B
+        self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
+        self.netG_A = self.generator(opt.input_nc, opt.output_nc)
+        self.netG_B = self.generator(opt.output_nc, opt.input_nc)
+        if self.isTrain:
+            self.netD_A = self.discriminator(opt.output_nc)
+            self.netD_B = self.discriminator(opt.input_nc)
+            self.fake_A_pool = ImagePool(opt.pool_size)
+            self.fake_B_pool = ImagePool(opt.pool_size)
+            self.criterionGAN = GANLoss(opt.gan_mode)
+            self.criterionCycle = torch.nn.L1Loss()
+            self.criterionIdt = torch.nn.L1Loss()
+            self.optimizer_G = self.adam(self.netG_A, self.netG_B)
+            self.optimizer_D = self.adam(self.netD_A, self.netD_B)
+
+    def set_input(self, input: dict) -> None:
+        self.real_A, self.real_B = self.source_and_target(input)
+
+    def forward(self) -> None:
+        self.fake_B = self.netG_A(self.real_A)  # G_A(A)
+        self.rec_A = self.netG_B(self.fake_B)  # G_B(G_A(A))
+        self.fake_A = self.netG_B(self.real_B)  # G_B(B)
+        self.rec_B = self.netG_A(self.fake_A)  # G_A(G_B(B))
+
+    def backward_D_basic(
+        self, netD: torch.nn.Module, real: torch.Tensor, fake: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """Halved to slow D down (section 4). Returns: D's loss, and the penalty, not in it."""
+        loss = 0.5 * (self.criterionGAN(netD(real), True) + self.criterionGAN(netD(fake), False))
+        penalty = self.gradient_penalty(netD, real, fake)
+        (loss + penalty).backward()
+        return loss, penalty
+
+    def backward_D_A(self) -> None:
+        fake_B = self.fake_B_pool.query(self.fake_B.detach())
+        self.loss_D_A, self.loss_D_A_penalty = self.backward_D_basic(
+            self.netD_A, self.real_B, fake_B
+        )
+
+    def backward_D_B(self) -> None:
+        fake_A = self.fake_A_pool.query(self.fake_A.detach())
+        self.loss_D_B, self.loss_D_B_penalty = self.backward_D_basic(
+            self.netD_B, self.real_A, fake_A
+        )
+
+    def backward_G(self) -> None:
+        lambda_A, lambda_B = self.opt.lambda_A, self.opt.lambda_B
+        lambda_idt = self.opt.lambda_identity
+        self.loss_idt_A = self.loss_idt_B = 0.0
+        if lambda_idt > 0:
+            self.idt_A = self.netG_A(self.real_B)  # G_A(B), should be B
+            self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * lambda_B * lambda_idt
+            self.idt_B = self.netG_B(self.real_A)  # G_B(A), should be A
+            self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * lambda_A * lambda_idt
+        self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True)
+        self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True)
+        self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * lambda_A
+        self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * lambda_B
+        self.loss_G = (
+            self.loss_G_A + self.loss_G_B + self.loss_cycle_A + self.loss_cycle_B
+            + self.loss_idt_A + self.loss_idt_B
+        )  # fmt: skip
+        self.loss_G.backward()
+
+    def optimize_parameters(self) -> None:
+        self.forward()
+        # G_A and G_B, with both D frozen
+        self.set_requires_grad([self.netD_A, self.netD_B], False)
+        self.optimizer_G.zero_grad()
+        self.backward_G()
+        self.optimizer_G.step()
+        # D_A and D_B
+        self.set_requires_grad([self.netD_A, self.netD_B], True)
+        self.optimizer_D.zero_grad()
+        self.backward_D_A()
+        self.backward_D_B()
+        self.optimizer_D.step()

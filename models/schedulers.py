@@ -1,0 +1,93 @@
+"""Learning-rate schedules; all but plateau are closed forms in the epoch."""
+
+import argparse
+import itertools
+import math
+from collections.abc import Callable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+
+from util.errors import UserError, did_you_mean
+
+LR_POLICIES = ("linear", "step", "plateau", "cosine")
+
+
+def lr_factor(
+    policy: str, n_epochs: int, n_epochs_decay: int, lr_decay_iters: int
+) -> Callable[[int], float]:
+    """The function epoch (1, 2, ...) -> factor on the initial learning rate.
+
+    linear: 1 for n_epochs, then in n_epochs_decay + 1 equal steps to 0. step: a tenth every
+    lr_decay_iters epochs. cosine: half a wave that ends at n_epochs + n_epochs_decay (the reference
+    comes back up after n_epochs).
+    """
+    total = n_epochs + n_epochs_decay
+
+    def linear(epoch: int) -> float:
+        return 1.0 - max(0, epoch - n_epochs) / (n_epochs_decay + 1)
+
+    def step(epoch: int) -> float:
+        return 0.1 ** ((epoch - 1) // lr_decay_iters)
+
+    def cosine(epoch: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (epoch - 1) / max(1, total))))
+
+    table = {"linear": linear, "step": step, "cosine": cosine}
+    if policy not in table:
+        raise UserError(
+            f"--lr_policy {policy}: accepted: {', '.join(LR_POLICIES)}"
+            + did_you_mean(policy, LR_POLICIES)
+        )
+    return table[policy]
+
+
+def make_scheduler(
+    optimizer: Optimizer,
+    lr_policy: str,
+    n_epochs: int,
+    n_epochs_decay: int,
+    lr_decay_iters: int,
+    epoch_count: int = 1,
+) -> LRScheduler:
+    """A scheduler whose first epoch is `epoch_count`; `step()` it once after each epoch.
+
+    plateau (a fifth after 5 epochs without an improvement of 1 %) takes `step(metric)`.
+    """
+    if lr_policy == "plateau":
+        return ReduceLROnPlateau(optimizer, mode="min", factor=0.2, threshold=0.01, patience=5)
+    factor = lr_factor(lr_policy, n_epochs, n_epochs_decay, lr_decay_iters)
+    return LambdaLR(optimizer, lambda done: max(0.0, factor(done + epoch_count)))
+
+
+def schedule_settings(opt: argparse.Namespace) -> dict:
+    """The arguments of `make_scheduler` from parsed options."""
+    names = ("lr_policy", "n_epochs", "n_epochs_decay", "lr_decay_iters", "epoch_count")
+    return {name: getattr(opt, name) for name in names}
+
+
+def get_scheduler(optimizer: Optimizer, opt: argparse.Namespace) -> LRScheduler:
+    """The plug-in contract's form of `make_scheduler`."""
+    return make_scheduler(optimizer, **schedule_settings(opt))
+
+
+def describe_schedule(
+    lr: float,
+    lr_policy: str,
+    n_epochs: int,
+    n_epochs_decay: int,
+    lr_decay_iters: int,
+    epoch_count: int,
+) -> str:
+    """The learning rate of each epoch, epochs with the same rate in one line."""
+    last = n_epochs + n_epochs_decay
+    if lr_policy == "plateau":
+        return f"learning rate: {lr:g}, a fifth whenever the generator loss stops falling (plateau)"
+    factor = lr_factor(lr_policy, n_epochs, n_epochs_decay, lr_decay_iters)
+    rates = [(lr * max(0.0, factor(epoch)), epoch) for epoch in range(epoch_count, last + 1)]
+    lines = []
+    for rate, group in itertools.groupby(rates, key=lambda pair: pair[0]):
+        epochs = [epoch for _, epoch in group]
+        span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]}-{epochs[-1]}"
+        lines.append(f"learning rate of epoch {span}: {rate:.3g}")
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""A model to start your own from: copy it to models/<name>_model.py, see docs/new_model.md.
+
+As it stands it learns G: A -> B from pairs by the L1 loss alone.
+"""
+
+import argparse
+
+import torch
+
+from models.base_model import BaseModel
+
+
+class TemplateModel(BaseModel):
+    """Found by its file's name: `--model template`."""
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        """Add your flags; new defaults for existing flags go into `set_defaults`."""
+        parser.set_defaults(dataset_mode="aligned")
+        if is_train:
+            parser.add_argument(
+                "--lambda_regression", type=float, default=1.0, help="weight of the L1 loss"
+            )
+        return parser
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        """Name what is logged, shown and saved; make networks, losses and optimizers."""
+        super().__init__(opt)
+        self.loss_names = ["G"]  # self.loss_G
+        self.visual_names = ["data_A", "data_B", "output"]
+        self.model_names = ["G"]  # self.netG
+        self.netG = self.generator(opt.input_nc, opt.output_nc)
+        if self.isTrain:
+            self.criterionLoss = torch.nn.L1Loss()
+            self.optimizer = self.adam(self.netG)
+
+    def set_input(self, input: dict) -> None:
+        """Unpack a batch."""
+        self.data_A, self.data_B = self.source_and_target(input)
+
+    def forward(self) -> None:
+        """Compute the output; test calls this too."""
+        self.output = self.netG(self.data_A)  # (N, output_nc, H, W) in [-1, 1]
+
+    def backward(self) -> None:
+        """Compute losses and gradients."""
+        self.loss_G = self.criterionLoss(self.output, self.data_B) * self.opt.lambda_regression
+        self.loss_G.backward()
+
+    def optimize_parameters(self) -> None:
+        """One training step."""
+        self.forward()
+        self.optimizer.zero_grad()
+        self.backward()
+        self.optimizer.step()

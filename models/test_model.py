@@ -1,0 +1,54 @@
+"""Translation in one direction with one trained generator (`test.py --model test`)."""
+
+import argparse
+
+from models.base_model import BaseModel
+from util import checkpoint
+from util.errors import UserError
+
+
+class TestModel(BaseModel):
+    """Loads <epoch>_net_G<model_suffix>.pth and feeds it the images of one folder."""
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        if is_train:
+            raise UserError("--model test: cannot be trained; it is for test.py")
+        parser.set_defaults(dataset_mode="single")
+        parser.add_argument(
+            "--model_suffix", default="",
+            help="load <epoch>_net_G<model_suffix>.pth; if absent and there is no _net_G.pth, "
+            "`_A` or `_B` by --direction",
+        )  # fmt: skip
+        return parser
+
+    @staticmethod
+    def check_options(opt: argparse.Namespace) -> None:
+        """Choose between CycleGAN's two generators; G_B's channels are G_A's exchanged."""
+        saved = {name: checkpoint.weights_path(opt.run_dir, opt.epoch_label, name).is_file()
+                 for name in ("G", "G_A", "G_B")}  # fmt: skip
+        if not opt.model_suffix and not saved["G"] and (saved["G_A"] or saved["G_B"]):
+            same_way = opt.direction == opt.trained.get("direction", "AtoB")
+            opt.model_suffix = "_A" if same_way else "_B"
+        if opt.model_suffix == "_B":
+            opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        super().__init__(opt)
+        self.visual_names = ["real", "fake"]
+        name = "G" + opt.model_suffix
+        self.model_names = [name]
+        self.netG = self.generator(opt.input_nc, opt.output_nc)
+        setattr(self, "net" + name, self.netG)  # under the name that its file has
+
+    def set_input(self, input: dict) -> None:
+        self.real = self.to_device(input["A"])
+        self.image_paths = input["A_paths"]
+
+    def forward(self) -> None:
+        self.fake = self.netG(self.real)
+
+    def optimize_parameters(self) -> None:
+        """Nothing to train."""

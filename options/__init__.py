@@ -1,0 +1,1 @@
+"""Flags, config files and their precedence: `TrainOptions().parse()` gives one `opt`."""

@@ -1,0 +1,194 @@
+"""Flags that train and test share, and how a value is decided.
+
+Precedence, lowest first: built-in < train/test < model < dataset < the run's own options (test) <
+`--config` files in order < command line.
+"""
+
+import argparse
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import data
+import models
+from data.transforms import PREPROCESS_MODES
+from models.networks import DISCRIMINATORS, GENERATORS, INIT_TYPES, NORMS
+from options import checks, types
+from options.parser import OptionParser
+from options.saved import load_config, option_table, save_options
+from util import checkpoint
+from util.device import DEVICE_HELP, resolve_device
+from util.direction import DIRECTIONS
+from util.errors import UserError, warn
+from util.seed import draw_seed
+
+
+class BaseOptions(ABC):
+    """`parse(argv)` gives one `opt`; `save(opt)` and `describe()` tell how it came about."""
+
+    isTrain: bool
+    command: str  # "train" or "test", also the name of the flags' owner
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}  # flag -> value, as `--config` takes it
+        self.set_by: dict[str, str] = {}  # flag -> who set the value
+        self.builtin: dict[str, Any] = {}  # flag -> built-in default
+
+    def initialize(self, parser: argparse.ArgumentParser) -> None:
+        """Add the flags that train and test share."""
+        self._add_run_flags(parser.add_argument_group("run").add_argument)
+        self._add_network_flags(parser.add_argument_group("model and networks").add_argument)
+        self._add_data_flags(parser.add_argument_group("data").add_argument)
+        self._add_view_flags(parser.add_argument_group("live views and old scripts").add_argument)
+
+    # fmt: off
+    def _add_run_flags(self, add) -> None:
+        add("--dataroot", help="folder of the images (needed)")
+        add("--name", type=types.folder_name, default="experiment_name",
+            help="the run's name: its folder in checkpoints_dir and results_dir")
+        add("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
+        add("--suffix", default="",
+            help="appended to the name, e.g. {model}_{netG}_size{load_size}")
+        add("--config", nargs="+", default=[], metavar="FILE",
+            help="YAML files of options; the later wins, the command line wins over all")
+        add("--device", default="auto", help=DEVICE_HELP)
+        add("--gpu_ids", help="old form of --device: -1 is the CPU, 0 or 0,1 the first of them")
+        add("--seed", type=types.seed, help="of every random draw; drawn and recorded if absent")
+        add("--verbose", action="store_true", help="print the networks' layers and all options")
+        add("--debug", action="store_true", help="show the trace of an error")
+
+    def _add_network_flags(self, add) -> None:
+        add("--model", default="cycle_gan", choices=models.registry.names(), help="the method")
+        add("--input_nc", type=types.positive_int, default=3, help="channels that G takes")
+        add("--output_nc", type=types.positive_int, default=3, help="channels that G gives")
+        add("--ngf", type=types.positive_int, default=64, help="channels of G's first layer")
+        add("--ndf", type=types.positive_int, default=64, help="channels of D's first layer")
+        add("--netG", default="resnet_9blocks", choices=list(GENERATORS), help="generator")
+        add("--netD", default="basic", choices=DISCRIMINATORS,
+            help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D")
+        add("--n_layers_D", type=types.positive_int, default=3, help="layers of --netD n_layers")
+        add("--norm", default="instance", choices=list(NORMS), help="normalisation of G and D")
+        add("--no_dropout", action="store_true", help="no dropout in G")
+        add("--init_type", default="normal", choices=INIT_TYPES, help="how weights are drawn")
+        add("--init_gain", type=types.positive, default=0.02, help="scale of drawn weights")
+        add("--epoch", default="latest", help="which weights to load: latest, 5, ...")
+        add("--load_iter", type=types.non_negative_int, default=0,
+            help="load iter_<load_iter> instead of --epoch, if above 0")
+
+    def _add_data_flags(self, add) -> None:
+        add("--dataset_mode", default="unaligned", choices=data.registry.names(),
+            help="how the folder is read")
+        add("--phase", type=types.folder_name, default=self.command,
+            help="the data's folder: train, val, test, ...")
+        add("--direction", default="AtoB", choices=DIRECTIONS, help="which side is G's input")
+        add("--preprocess", default="resize_and_crop", choices=PREPROCESS_MODES,
+            help="scaling and cropping; none only rounds the sides to multiples of 4")
+        add("--load_size", type=types.positive_int, default=286, help="px to scale to")
+        add("--crop_size", type=types.positive_int, default=256, help="px of the square to cut out")
+        add("--no_flip", action="store_true", help="do not mirror images at random")
+        add("--batch_size", type=types.positive_int, default=1, help="images per step")
+        add("--serial_batches", action="store_true", help="in the order of the names, no shuffling")
+        add("--num_threads", type=types.non_negative_int, default=4, help="loader processes")
+        add("--max_dataset_size", type=types.count_or_inf, default=float("inf"),
+            help="use the first so many images only")
+
+    def _add_view_flags(self, add) -> None:
+        add("--display_winsize", type=types.positive_int, default=256,
+            help="px of an image on the pages")
+        add("--use_wandb", action="store_true", help="accepted; live views are not built yet")
+        add("--wandb_project_name", default="CycleGAN-and-pix2pix",
+            help="accepted, see --use_wandb")
+        add("--display_id", type=int, help="accepted from old scripts")
+        add("--display_server", help="accepted from old scripts")
+        add("--display_port", type=int, help="accepted from old scripts")
+        add("--display_env", help="accepted from old scripts")
+        add("--display_ncols", type=int, help="accepted from old scripts")
+    # fmt: on
+
+    @abstractmethod
+    def run_layer(self, parser: OptionParser, trained: dict[str, Any]) -> dict[str, Any]:
+        """Values taken over from the run's own options, `trained` (empty if there are none)."""
+
+    @abstractmethod
+    def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+        """Derive what the command needs, check flags against each other."""
+
+    def parse(self, argv: list[str] | None = None) -> argparse.Namespace:
+        """Decide every option; raises UserError for what a user can mend. Writes nothing."""
+        argv = sys.argv[1:] if argv is None else list(argv)
+        parser, configs, trained = self._gather(argv)
+        command_line, unknown = parser.explicit(argv)
+        parser.refuse_unknown(unknown)
+        layers = [(f"run {trained.get('name', '')}", self.run_layer(parser, trained))]
+        layers += [(file, parser.from_config(values, file)) for file, values in configs.items()]
+        layers += [("command line", command_line)]
+        self.builtin = parser.builtin
+        self.values, self.set_by = parser.defaults(), dict(parser.owner)
+        for who, layer in layers:
+            self.values |= layer
+            self.set_by |= dict.fromkeys(layer, who)
+        explicit = {key: value for _, layer in layers[1:] for key, value in layer.items()}
+        return self._make_opt(explicit, trained)
+
+    def _gather(self, argv: list[str]) -> tuple[OptionParser, dict[str, dict], dict[str, Any]]:
+        """(parser with all flags, config file -> values, the run's own options)."""
+        parser = OptionParser(description=sys.modules[type(self).__module__].__doc__)
+        with parser.set_by("default"):
+            BaseOptions.initialize(self, parser)
+        with parser.set_by(self.command):
+            self.initialize(parser)
+        given = parser.explicit([word for word in argv if word not in ("-h", "--help")])[0]
+        configs = {file: load_config(file) for file in given.get("config", [])}
+        early = {key: value for values in configs.values() for key, value in values.items()} | given
+        trained = self.run_options(parser.defaults() | early)
+        for key, registry in (("model", models.registry), ("dataset_mode", data.registry)):
+            own = self.run_layer(parser, trained) if "model" in early or trained else {}
+            name = early.get(key, own.get(key, parser.get_default(key)))
+            with parser.set_by(f"{registry.suffix} {name}"):
+                registry.find(name).modify_commandline_options(parser, self.isTrain)
+        parser.offer_help()
+        return parser, configs, trained
+
+    def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
+        """The options the run was trained with, as far as the command takes any over."""
+        return {}
+
+    def _make_opt(self, explicit: dict[str, Any], trained: dict[str, Any]) -> argparse.Namespace:
+        if not self.values["dataroot"]:
+            raise UserError("--dataroot is needed: the folder of the images")
+        if self.values["seed"] is None:
+            self.values["seed"] = draw_seed()
+            self.set_by["seed"] = "drawn"
+        opt = argparse.Namespace(**self.values, isTrain=self.isTrain, trained=trained)
+        self.finish(opt, explicit)
+        opt.name += suffix_of(vars(opt))
+        opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
+        opt.epoch_label = checkpoint.epoch_label(opt.epoch, opt.load_iter)
+        device = resolve_device(opt.device, opt.gpu_ids)
+        if opt.gpu_ids and "," in opt.gpu_ids and device.type == "cuda":
+            warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
+        opt.device, opt.gpu_ids = str(device), [device.index] if device.type == "cuda" else []
+        checks.check(opt)
+        models.registry.find(opt.model).check_options(opt)
+        return opt
+
+    def describe(self, all_options: bool = False) -> str:
+        """A table of the options; without all_options only those that differ from the default."""
+        return option_table(self.values, self.builtin, self.set_by, all_options)
+
+    def save(self, folder: str | Path) -> None:
+        """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""
+        save_options(Path(folder), f"{self.command}_opt", self.values, self.describe(True))
+
+
+def suffix_of(options: dict[str, Any]) -> str:
+    """What `--suffix` adds to the name, with {flag} filled in."""
+    if not options["suffix"]:
+        return ""
+    try:
+        return "_" + types.folder_name(options["suffix"].format(**options))
+    except (KeyError, IndexError, argparse.ArgumentTypeError) as error:
+        raise UserError(
+            f"--suffix {options['suffix']}: {error}; accepted: text with {{flag}}s, e.g. {{netG}}"
+        ) from None

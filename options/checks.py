@@ -1,0 +1,24 @@
+"""Checks of flags against each other: what was given, what is accepted, what to type."""
+
+import argparse
+
+from util.errors import UserError, warn
+
+
+def check(opt: argparse.Namespace) -> None:
+    """Raise UserError for the first contradiction among the options.
+
+    Whether crops fit the networks is checked where a model makes networks from flags
+    (`BaseModel.generator`, `BaseModel.discriminator`): a plug-in may bring networks of its own.
+    """
+    scaled_then_cropped = opt.preprocess in ("resize_and_crop", "scale_width_and_crop")
+    if scaled_then_cropped and opt.crop_size > opt.load_size:
+        raise UserError(
+            f"--crop_size {opt.crop_size} is larger than --load_size {opt.load_size}; "
+            f"use --load_size {opt.crop_size} or more, or --crop_size {opt.load_size} or less"
+        )
+    if opt.isTrain and opt.gan_mode == "wgangp" and opt.lambda_gp > 0 and "batch" in opt.norm:
+        warn(
+            f"--gan_mode wgangp with --norm {opt.norm}: the penalty is meant per image, and batch "
+            "normalisation mixes images (WGAN-GP, section 4); --norm instance is the usual choice"
+        )

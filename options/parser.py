@@ -1,0 +1,121 @@
+"""argparse, made strict and helpful: no abbreviations, near names, defaults with an owner."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from util.errors import UserError, did_you_mean
+
+
+class OptionParser(argparse.ArgumentParser):
+    """A parser that knows who set each default and which values were given explicitly.
+
+    Plug-ins use it like any ArgumentParser (`add_argument`, `set_defaults`).
+    """
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            description=description,
+            allow_abbrev=False,
+            add_help=False,  # added once all flags are known, so that --help shows all
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        self.builtin: dict[str, Any] = {}  # flag -> its first default
+        self.owner: dict[str, str] = {}  # flag -> who set its present default
+        self.source: dict[str, str] = {}  # flag -> who defined it
+        self._last: dict[str, Any] = {}
+
+    def flags(self) -> dict[str, argparse.Action]:
+        """Name (without dashes) -> action, without --help."""
+        return {a.dest: a for a in self._actions if a.option_strings and a.dest != "help"}
+
+    def defaults(self) -> dict[str, Any]:
+        """Flag -> default, converted by the flag's type where the default is a string."""
+        values = vars(self.parse_known_args([])[0])
+        return {dest: values[dest] for dest in self.flags()}
+
+    @contextmanager
+    def set_by(self, who: str) -> Iterator[None]:
+        """Flags added or given a new default inside belong to `who`, in --help too."""
+        actions = len(self._actions)
+        yield
+        for dest, action in self.flags().items():
+            if dest not in self.builtin:
+                self.builtin[dest], self.source[dest] = action.default, who
+            if dest not in self._last or self._last[dest] != action.default:
+                self.owner[dest] = who
+            self._last[dest] = action.default
+        self._move_to_group(f"flags of {who}", self._actions[actions:])
+
+    def _move_to_group(self, title: str, actions: list[argparse.Action]) -> None:
+        """Show flags under a heading of their own; flags of plug-ins arrive without one."""
+        loose = [a for a in actions if a in self._optionals._group_actions]
+        if loose:
+            group = self.add_argument_group(title)
+            for action in loose:
+                self._optionals._group_actions.remove(action)
+                group._group_actions.append(action)
+
+    def explicit(self, argv: list[str]) -> tuple[dict[str, Any], list[str]]:
+        """The values that argv gives, without defaults, and what it holds that no flag knows."""
+        defaults, action_defaults = self._defaults, {a: a.default for a in self._actions}
+        self._defaults = {}
+        try:
+            for action in self._actions:
+                action.default = argparse.SUPPRESS
+            namespace, unknown = self.parse_known_args(argv)
+        finally:
+            self._defaults = defaults
+            for action, default in action_defaults.items():
+                action.default = default
+        return vars(namespace), unknown
+
+    def from_config(self, values: dict[str, Any], file: str) -> dict[str, Any]:
+        """A config file's values, checked and converted like those of the command line."""
+        argv, switched_off = [], {}
+        for key, value in values.items():
+            action = self.flags().get(key)
+            if action is None:
+                raise UserError(f"{file}: unknown option {key!r}{did_you_mean(key, self.flags())}")
+            if action.nargs == 0:
+                if not isinstance(value, bool):
+                    raise UserError(f"{file}: {key}: {value!r}: accepted: true, false")
+                argv += [f"--{key}"] if value else []
+                switched_off |= {} if value else {key: False}
+            elif isinstance(value, list):
+                argv += [f"--{key}", *map(str, value)]
+            elif value is not None:
+                argv.append(f"--{key}={value}")
+        try:
+            return self.explicit(argv)[0] | switched_off
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from None
+
+    def refuse_unknown(self, unknown: list[str]) -> None:
+        """One line for the first thing that no flag knows."""
+        if not unknown:
+            return
+        word = unknown[0].split("=")[0]
+        if word.startswith("--"):
+            names = [f"--{name}" for name in self.flags()]
+            raise UserError(f"unknown flag {word}{did_you_mean(word, names)} (--help lists all)")
+        raise UserError(f"unexpected argument {word!r}; flags start with -- and come before values")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            accepted = [str(choice) for choice in action.choices]
+            near = did_you_mean(str(value), accepted)
+            raise argparse.ArgumentError(action, f"{value}: accepted: {', '.join(accepted)}{near}")
+
+    def error(self, message: str) -> NoReturn:
+        """argparse's way out, in our form."""
+        raise UserError(message.removeprefix("argument ").replace(": ", " ", 1))
+
+    def offer_help(self) -> None:
+        """Add --help, once every flag is there."""
+        self.add_argument("-h", "--help", action="help", help="show this list and stop")
+
+    def print_help(self, file=None) -> None:
+        self._print_message(self.format_help(), file or sys.stdout)

@@ -1,0 +1,55 @@
+"""Options on disk: a table for people, YAML for `--config`."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from util.errors import UserError
+
+NOT_SAVED = ("config", "dry_run", "debug", "verbose")  # of one call, not of the run
+
+
+def load_config(file: str | Path) -> dict[str, Any]:
+    """A YAML file of options, `flag: value` a line."""
+    try:
+        values = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {file}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        line = f"line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else "?"
+        raise UserError(f"--config {file}: not YAML ({line}); write `flag: value` lines") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"--config {file}: accepted: YAML lines of the form `flag: value`")
+    return values
+
+
+def option_table(
+    values: dict[str, Any], builtin: dict[str, Any], set_by: dict[str, str], all_options: bool
+) -> str:
+    """Aligned lines `flag: value   [default: ..., set by ...]`; the mark where it differs."""
+    rows = []
+    for flag in sorted(values):
+        differs = values[flag] != builtin[flag]
+        if differs or all_options:
+            mark = f"[default: {builtin[flag]}, set by {set_by[flag]}]" if differs else ""
+            rows.append((f"{flag}:", str(values[flag]), mark))
+    left = max((len(flag) for flag, _, _ in rows), default=0)
+    middle = max((min(len(value), 40) for _, value, _ in rows), default=0)
+    lines = [f"{flag:>{left}} {value:<{middle}} {mark}".rstrip() for flag, value, mark in rows]
+    title = "Options" if all_options else "Options that differ from the default"
+    return "\n".join([f"----- {title} -----", *lines, "----- End -----"])
+
+
+def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) -> None:
+    """Write <stem>.txt and <stem>.yaml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {key: value for key, value in values.items() if key not in NOT_SAVED}
+    kept = {key: _plain(value) for key, value in kept.items() if value is not None}
+    (folder / f"{stem}.txt").write_text(table + "\n", encoding="utf-8")
+    (folder / f"{stem}.yaml").write_text(yaml.safe_dump(kept, allow_unicode=True), encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """YAML's own types: plug-ins may give a flag any type."""
+    return value if isinstance(value, (bool, int, float, str, list)) else str(value)

@@ -1,0 +1,83 @@
+"""Test a trained model: translate a folder of images and write a page of the results."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from options import types
+from options.base_options import BaseOptions, suffix_of
+from options.parser import OptionParser
+from options.saved import load_config
+from util.errors import UserError
+
+# What the weights were trained as: another value could only do harm, and is refused.
+FIXED_BY_TRAINING = ("netG", "norm", "ngf", "no_dropout", "input_nc", "output_nc", "direction")
+# Taken over from the run, and changed by whoever wants to.
+INHERITED = ("model", "dataset_mode", "ndf", "netD", "n_layers_D", "preprocess", "crop_size",
+             "load_size", "seed")  # fmt: skip
+# Test looks at whole images: the training's random crops become the scale they were cut from.
+TEST_PREPROCESS = {"crop": "none", "scale_width_and_crop": "scale_width"}
+
+
+class TestOptions(BaseOptions):
+    """The flags of test.py."""
+
+    isTrain = False
+    command = "test"
+
+    def initialize(self, parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument_group("test").add_argument
+        # fmt: off
+        add("--results_dir", default="./results/", help="where result pages go")
+        add("--aspect_ratio", type=types.positive, default=1.0,
+            help="width / height that result images are stretched to")
+        add("--eval", action="store_true",
+            help="no dropout, running statistics; the default is as in training")
+        add("--num_test", type=types.count_or_inf, default=float("inf"), help="how many images")
+        # fmt: on
+        parser.set_defaults(model="test", load_size=parser.get_default("crop_size"), seed=0)
+
+    def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
+        name = str(early["name"]) + suffix_of(early)
+        saved = Path(early["checkpoints_dir"]) / name / "train_opt.yaml"
+        return load_config(saved) if saved.is_file() else {}
+
+    def run_layer(self, parser: OptionParser, trained: dict[str, Any]) -> dict[str, Any]:
+        """The network, and the scale of its images; flags of the run's model and dataset too."""
+        known = parser.flags()
+        plugin_flags = [f for f in known if parser.source[f].startswith(("model ", "dataset "))]
+        names = [*FIXED_BY_TRAINING, *INHERITED, *plugin_flags]
+        layer = {name: trained[name] for name in names if name in trained and name in known}
+        if "preprocess" in layer:
+            layer["preprocess"] = TEST_PREPROCESS.get(layer["preprocess"], layer["preprocess"])
+            if "scale_width" not in layer["preprocess"]:
+                layer["load_size"] = layer["crop_size"]
+        return layer
+
+    def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+        refuse_contradictions(opt, explicit)
+        opt.serial_batches = opt.no_flip = True
+        opt.continue_train = False
+        if opt.preprocess == "resize_and_crop":  # one size given means both: whole images
+            if "load_size" not in explicit:
+                opt.load_size = opt.crop_size
+            elif "crop_size" not in explicit:
+                opt.crop_size = opt.load_size
+
+
+def refuse_contradictions(opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+    """One line for a flag that says something else than the run was trained with."""
+    for flag in FIXED_BY_TRAINING:
+        given, was = explicit.get(flag), opt.trained.get(flag)
+        chooses_generator = flag == "direction" and opt.model == "test"
+        same_maths = {str(given), str(was)} == {"batch", "syncbatch"}
+        if given is None or was is None or given == was or chooses_generator or same_maths:
+            continue
+        if isinstance(was, bool):
+            trained_as, got = f"with{'' if was else 'out'} --{flag}", f"--{flag}"
+        else:
+            trained_as, got = f"with --{flag} {was}", f"{given}"
+        raise UserError(
+            f"run {opt.name} was trained {trained_as}, got {got}; "
+            "leave the flag out: test takes it from the run"
+        )

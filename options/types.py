@@ -1,0 +1,62 @@
+"""Value types of flags: each says what it accepts when it refuses."""
+
+import math
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+
+from util.seed import MAX_SEED
+
+
+def whole_number(low: int, high: float = math.inf) -> Callable[[str], int]:
+    """An integer from low to high."""
+    accepted = f"a whole number from {low}" + (f" to {high}" if high < math.inf else " up")
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r}: accepted: {accepted}") from None
+        if not low <= value <= high:
+            raise ArgumentTypeError(f"{text}: accepted: {accepted}")
+        return value
+
+    return parse
+
+
+def number(low: float, high: float = math.inf, above: bool = False, below: bool = False):
+    """A finite float from low to high, without the bound itself where above or below is set."""
+    accepted = f"a number {'above' if above else 'from'} {low:g}"
+    if high < math.inf:
+        accepted += f" {'below' if below else 'to'} {high:g}"
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        above_low = low < value if above else low <= value
+        below_high = value < high if below else value <= high
+        if not (above_low and below_high and math.isfinite(value)):
+            raise ArgumentTypeError(f"{text!r}: accepted: {accepted}")
+        return value
+
+    return parse
+
+
+def count_or_inf(text: str) -> float:
+    """An integer from 1 up, or inf for no limit."""
+    return math.inf if text.lower() in ("inf", ".inf") else whole_number(1)(text)
+
+
+def folder_name(text: str) -> str:
+    """A name that stays inside its folder."""
+    if not text or text in (".", "..") or any(sign in text for sign in "/\\\0"):
+        raise ArgumentTypeError(f"{text!r}: accepted: the name of one folder, without / or \\")
+    return text
+
+
+positive_int = whole_number(1)
+non_negative_int = whole_number(0)
+seed = whole_number(0, MAX_SEED)
+positive = number(0, above=True)
+non_negative = number(0)

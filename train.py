@@ -1,0 +1,113 @@
+"""Train an image-to-image translation model.
+
+    python train.py --dataroot ./datasets/maps --name maps --model cycle_gan
+    python train.py --dataroot ./datasets/facades --name facades --model pix2pix --direction BtoA
+    python train.py --dataroot ./datasets/facades --name facades --model pix2pix --continue_train
+
+The run's folder, checkpoints/<name>, holds options, weights, logs and web/index.html.
+`--model X --help` lists the flags of model X; docs/training_and_testing.md explains the rest.
+"""
+
+import argparse
+import sys
+import time
+
+import torch
+
+from data import create_dataset
+from data.loader import Loader
+from models import create_model
+from models.base_model import BaseModel
+from models.schedulers import describe_schedule, schedule_settings
+from options.train_options import TrainOptions
+from util import distributed
+from util.errors import one_line_errors
+from util.seed import mix, seed_everything
+from util.visualizer import Visualizer, crossed
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Train; returns the exit code."""
+    options = TrainOptions()
+    opt = options.parse(argv)
+    writes = distributed.start(torch.device(opt.device))
+    opt.seed = options.values["seed"] = distributed.from_rank_0(opt.seed)
+    seed_everything(opt.seed)
+    dataset = create_dataset(opt)
+    model = create_model(opt)
+    if writes:
+        print(options.describe(opt.verbose or opt.dry_run))
+        model.print_networks(opt.verbose)
+        print(f"training on {opt.device}; {len(dataset)} images an epoch")
+    if opt.dry_run:
+        return dry_run(opt, dataset)
+    model.setup(opt)  # with --continue_train: weights, epoch and schedule of the checkpoint
+    images, last_epoch = model.images_seen, opt.n_epochs + opt.n_epochs_decay
+    if opt.epoch_count > last_epoch:
+        print(f"already complete (epoch {last_epoch} of {last_epoch}); raise --n_epochs to go on")
+        return 0
+    if writes:
+        options.save(opt.run_dir)
+    view = Visualizer(
+        opt.run_dir, opt.name, last_epoch, not opt.no_html, opt.display_winsize,
+        first_epoch=opt.epoch_count, continued=opt.continue_train, writes=writes,
+    )  # fmt: skip
+    epoch = opt.epoch_count
+    try:
+        for epoch in range(opt.epoch_count, last_epoch + 1):
+            images = train_epoch(opt, dataset, model, view, epoch, images)
+            if epoch % opt.save_epoch_freq == 0:
+                model.save_checkpoint(str(epoch), epoch + 1, images)
+            if epoch % opt.save_epoch_freq == 0 or epoch == last_epoch:
+                model.save_checkpoint("latest", epoch + 1, images)
+    except KeyboardInterrupt:
+        model.save_checkpoint("latest", epoch, images)
+        view.say(f"stopped in epoch {epoch}, saved as `latest`; --continue_train takes it up")
+        return 130
+    finally:
+        distributed.stop()
+    view.say(f"finished: weights, logs and web/index.html are in {opt.run_dir}")
+    return 0
+
+
+def train_epoch(
+    opt: argparse.Namespace,
+    dataset: Loader,
+    model: BaseModel,
+    view: Visualizer,
+    epoch: int,
+    before: int,
+) -> int:
+    """One pass over the data. `before`: images seen until now. Returns: images seen then."""
+    started, images, step = time.time(), before, opt.batch_size * distributed.world_size()
+    seed_everything(mix(opt.seed, epoch, distributed.rank()))
+    dataset.set_epoch(epoch)
+    for batch in view.epoch(dataset, epoch, step):
+        model.set_input(batch)
+        model.optimize_parameters()
+        model.update_metric()
+        last, images = images, min(images + step, before + len(dataset))
+        if crossed(last, images, opt.display_freq):
+            view.show(model, epoch, save=crossed(last, images, opt.update_html_freq))
+        if crossed(last, images, opt.print_freq):
+            view.log_losses(model, epoch, images - before, images)
+        if crossed(last, images, opt.save_latest_freq):
+            model.save_checkpoint(f"iter_{images}" if opt.save_by_iter else "latest", epoch, before)
+    view.show(model, epoch)
+    view.end_epoch(epoch, time.time() - started, *model.update_learning_rate())
+    return images
+
+
+def dry_run(opt: argparse.Namespace, dataset: Loader) -> int:
+    """Read one batch, and tell what training would do."""
+    batch = next(iter(dataset))
+    shapes = (f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
+    print("first batch:", ", ".join(shapes))
+    print(describe_schedule(opt.lr, **schedule_settings(opt)))
+    print("options, data and networks are in order; nothing was written (--dry_run)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Helpers without knowledge of options, data or models: each module stands alone."""

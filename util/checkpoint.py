@@ -1,0 +1,132 @@
+"""Weights and training state on disk, in the published layout: <epoch>_net_<X>.pth."""
+
+import os
+import pickle
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from util.errors import UserError
+
+WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+OLD_INSTANCE_NORM_KEYS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def epoch_label(epoch: str | int, load_iter: int = 0) -> str:
+    """The first part of a checkpoint's file names, from `--epoch` and `--load_iter`."""
+    return f"iter_{load_iter}" if load_iter > 0 else str(epoch)
+
+
+def weights_path(folder: str | Path, epoch: str | int, name: str) -> Path:
+    """Where the network `name` (G, D_A, ...) of an epoch (5, latest, iter_400) is kept."""
+    return Path(folder) / f"{epoch}_net_{name}.pth"
+
+
+def state_path(folder: str | Path, epoch: str | int) -> Path:
+    """Where all of a training's state but the weights is kept."""
+    return Path(folder) / f"{epoch}_state.pth"
+
+
+def save(obj: Any, path: Path) -> None:
+    """torch.save that appears under its name only when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    torch.save(obj, part)
+    os.replace(part, path)
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> Any:
+    """torch.load that runs no code from the file.
+
+    Raises:
+        UserError: no such file (with the epochs that there are), or not a file of weights.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint; {_what_is_there(path)}")
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[:1]
+        raise UserError(
+            f"{path}: cannot be read as weights ({''.join(reason)[:120]}); "
+            "it may be damaged, or hold more than tensors"
+        ) from error
+
+
+def saved_epochs(folder: Path, name: str) -> list[str]:
+    """Epochs for which the folder holds the network `name`, numbers first, in order."""
+    ending = f"_net_{name}.pth"
+    labels = [f.name.removesuffix(ending) for f in folder.glob(f"*{ending}")]
+    return sorted(labels, key=lambda label: (not label.isdigit(), label.zfill(12)))
+
+
+def _what_is_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        runs = sorted(p.name for p in path.parent.parent.glob("*") if p.is_dir())
+        there = ", ".join(runs) or "none"
+        return f"runs in {path.parent.parent}: {there} (--name, --checkpoints_dir)"
+    match = re.match(r".+?_net_(.+)\.pth$", path.name)
+    epochs = saved_epochs(path.parent, match[1]) if match else []
+    if epochs:
+        return f"--epoch accepts here: {', '.join(epochs)}"
+    files = sorted(p.name for p in path.parent.glob("*.pth"))
+    return f"weights in {path.parent}: {', '.join(files) or 'none'}"
+
+
+def clean_state_dict(state_dict: dict, net: nn.Module) -> dict:
+    """Without prefixes of DataParallel or compiled modules, and without the statistics that
+    InstanceNorm kept before 2018."""
+    cleaned = {}
+    for key, value in state_dict.items():
+        while key.startswith(WRAPPER_PREFIXES):
+            key = key.split(".", 1)[1]
+        cleaned[key] = value
+    for module_name, module in net.named_modules():
+        if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats:
+            for leaf in OLD_INSTANCE_NORM_KEYS:
+                cleaned.pop(f"{module_name}.{leaf}", None)
+    return cleaned
+
+
+def load_weights(net: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:
+    """Fill a network from a file.
+
+    Raises:
+        UserError: the file is missing, unreadable, or of another network.
+    """
+    state_dict = load(path, device)
+    if not isinstance(state_dict, dict) or not all(isinstance(key, str) for key in state_dict):
+        raise UserError(f"{path}: holds {type(state_dict).__name__}, not a state_dict of weights")
+    state_dict = clean_state_dict(state_dict, net)
+    own = {key: _shape(value) for key, value in net.state_dict().items()}
+    given = {key: _shape(value) for key, value in state_dict.items()}
+    if own != given:
+        raise UserError(
+            f"{path}: of another network ({_difference(own, given)}); give the flags it was trained "
+            "with: --netG --norm --ngf --input_nc --output_nc --no_dropout"
+        )
+    net.load_state_dict(state_dict)
+
+
+def _shape(value: Any) -> tuple:
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else (type(value).__name__,)
+
+
+def _difference(own: dict[str, tuple], given: dict[str, tuple]) -> str:
+    missing, foreign = own.keys() - given.keys(), given.keys() - own.keys()
+    reshaped = [key for key in own.keys() & given.keys() if own[key] != given[key]]
+
+    def count(what: str, keys: Iterable[str]) -> str:
+        keys = sorted(keys)
+        return f"{len(keys)} {what}, e.g. {keys[0]}" if keys else ""
+
+    parts = (
+        count("missing", missing),
+        count("unknown", foreign),
+        count("of another shape", reshaped),
+    )
+    return "; ".join(part for part in parts if part)

@@ -1,0 +1,111 @@
+"""Several processes on one run (`torchrun`); with one process everything here does nothing."""
+
+import os
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """This process's number; 0 is the one that writes."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """How many processes share the run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_rank() -> int:
+    """This process's number on its machine: the index of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def start(device: torch.device) -> bool:
+    """Join the group of processes, by nccl on GPUs and gloo elsewhere. Returns: whether this
+    process is the one that writes."""
+    if world_size() > 1 and not dist.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return rank() == 0
+
+
+def from_rank_0(value: T) -> T:
+    """What rank 0 gave, on every process."""
+    if not dist.is_initialized():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def stop() -> None:
+    """Leave the group."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def average_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Before each step of `optimizer`, replace its gradients by their mean over the processes.
+
+    A hook on the optimizer rather than a wrapper around the network: the keys of state_dicts stay
+    as they are, a network may be called several times before one backward pass (CycleGAN calls
+    each generator up to three times), and plug-in models gain it without a change.
+    """
+    if not dist.is_initialized():
+        return
+
+    def before_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        grads = [p.grad for p in params if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in grads])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        for grad, mean in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            grad.copy_(mean.view_as(grad))
+
+    optimizer.register_step_pre_hook(before_step)
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """All-reduce whose gradient is the all-reduced gradient."""
+
+    @staticmethod
+    def forward(ctx, tensor: torch.Tensor) -> torch.Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor) -> torch.Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total
+
+
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes, on CPU as well as GPU.
+
+    torch's own SyncBatchNorm refuses CPU tensors. Equal batch sizes per process are assumed, as
+    the sampler makes them. One process: plain BatchNorm2d.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not (self.training and dist.is_initialized()):
+            return super().forward(x)
+        count = x.numel() // x.shape[1] * dist.get_world_size()
+        moments = torch.stack([x.sum((0, 2, 3)), x.square().sum((0, 2, 3))])
+        mean, mean_square = _SumOverProcesses.apply(moments) / count
+        variance = mean_square - mean.square()
+        with torch.no_grad():
+            unbiased = variance * (count / max(1, count - 1))
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+            self.num_batches_tracked += 1
+        return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)

@@ -1,0 +1,49 @@
+"""Mistakes a user can mend, told in one line."""
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """A wrong flag, file or folder. The message holds the value, what is accepted, what to do."""
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` for the nearest of `known`, or an empty string."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+
+
+def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
+    """Decorate an entry point: a UserError becomes one line and exit code 2, Ctrl-C 130.
+
+    `--debug` among the arguments shows the trace as well.
+    """
+
+    @functools.wraps(main)
+    def guarded(argv: list[str] | None = None) -> int:
+        try:
+            return main(argv)
+        except UserError as error:
+            if "--debug" in (sys.argv if argv is None else argv):
+                traceback.print_exc()
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("stopped by Ctrl-C", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # the reader (`| head`) went away: nothing more can be said
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+
+    return guarded
+
+
+def warn(message: str) -> None:
+    """Say something once at warning level, on stderr."""
+    print(f"warning: {message}", file=sys.stderr)

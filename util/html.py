@@ -1,0 +1,109 @@
+"""Pages of pictures that open from disk: a row is appended at constant cost."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from dominate import tags
+from dominate.util import raw
+
+CLOSING = "</main></body></html>\n"
+# Nothing is loaded from outside, and no script runs, whatever a file is called.
+POLICY = "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'"
+STYLE = """
+:root{color-scheme:light dark;--line:#8884;--dim:#777}
+body{font:16px/1.5 system-ui,sans-serif;max-width:1400px;margin:0 auto;padding:1rem}
+h1{font-size:1.5rem;margin:.5rem 0}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;color:var(--dim);margin:0 0 1rem}
+dd{margin:0;overflow-wrap:anywhere}
+main{display:flex;flex-direction:column}
+main.newest-first{flex-direction:column-reverse}
+section{border-top:1px solid var(--line);padding:.75rem 0}
+h2{font-size:1rem;margin:0 0 .5rem;overflow-wrap:anywhere}
+.pictures{display:grid;gap:.5rem;grid-template-columns:repeat(auto-fill,WIDTHpx)}
+figure{margin:0;min-width:0}
+figure img{width:100%;height:auto;display:block;border-radius:4px;background:var(--line)}
+figcaption{font-size:.8rem;color:var(--dim);overflow-wrap:anywhere}
+@media(max-width:700px){body{padding:.5rem}.pictures{grid-template-columns:repeat(3,1fr)}}
+"""
+
+
+class Page:
+    """One HTML file, valid after every row.
+
+    Args:
+        path: the file; pictures are linked relative to its folder.
+        title: heading, also the window's title.
+        facts: name -> value, shown below the heading.
+        width: px of a picture on a wide screen.
+        newest_first: show the last row at the top (by style, the file only grows).
+        refresh_s: seconds after which an open page reads itself again; None = never.
+        keep_before: go on with an existing file, keeping the rows with a smaller number.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        title: str,
+        facts: dict[str, str],
+        width: int,
+        newest_first: bool = False,
+        refresh_s: int | None = None,
+        keep_before: int | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if keep_before is not None and self.path.is_file():
+            self._drop_rows_from(keep_before)
+        else:
+            opening = _opening(title, facts, width, newest_first, refresh_s)
+            self.path.write_text(opening + CLOSING, encoding="utf-8")
+
+    def add_row(self, number: int, heading: str, pictures: list[tuple[str, str]]) -> None:
+        """Append pictures under a heading.
+
+        Args:
+            number: of the row, its address in the page.
+            pictures: (label, file relative to the page) each.
+        """
+        section = tags.section(tags.h2(heading), id=f"row-{number}")
+        grid = section.add(tags.div(cls="pictures"))
+        for label, file in pictures:
+            link = quote(file)
+            image = tags.img(src=link, alt=f"{heading}: {label}", loading="lazy")
+            grid.add(tags.figure(tags.a(image, href=link), tags.figcaption(label)))
+        self._replace_end(-len(CLOSING), section.render(pretty=False) + "\n" + CLOSING)
+
+    def _drop_rows_from(self, number: int) -> None:
+        text = self.path.read_text(encoding="utf-8")
+        for row in re.finditer(r'^<section id="row-(\d+)">', text, flags=re.MULTILINE):
+            if int(row[1]) >= number:
+                self.path.write_text(text[: row.start()] + CLOSING, encoding="utf-8")
+                return
+
+    def _replace_end(self, offset: int, text: str) -> None:
+        with open(self.path, "r+b") as file:
+            file.seek(offset, os.SEEK_END)
+            file.write(text.encode("utf-8"))
+
+
+def _opening(
+    title: str, facts: dict[str, str], width: int, newest_first: bool, refresh_s: int | None
+) -> str:
+    head = tags.head(
+        tags.meta(charset="utf-8"),
+        tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        tags.meta(http_equiv="Content-Security-Policy", content=POLICY),
+        tags.title(title),
+        tags.style(raw(STYLE.replace("WIDTH", str(width)))),
+    )
+    if refresh_s is not None:
+        head.add(tags.meta(http_equiv="refresh", content=str(refresh_s)))
+    fact_list = tags.dl()
+    for name, value in facts.items():
+        fact_list.add(tags.dt(name), tags.dd(value))
+    header = tags.header(tags.h1(title), fact_list)
+    parts = [head.render(pretty=False), "<body>", header.render(pretty=False)]
+    direction = ' class="newest-first"' if newest_first else ""
+    return '<!DOCTYPE html>\n<html lang="en">\n' + "\n".join(parts) + f"\n<main{direction}>\n"

@@ -1,0 +1,52 @@
+"""From tensors to pictures on disk."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+
+def tensor2im(input_image: torch.Tensor | np.ndarray, imtype: type = np.uint8) -> np.ndarray:
+    """The first image of a batch as (H, W, 3) in [0, 255].
+
+    Args:
+        input_image: (N, C, H, W) in [-1, 1]; an array is returned as it is. One channel is shown
+            grey; of more than three the first three are shown.
+    """
+    if isinstance(input_image, np.ndarray):
+        return input_image.astype(imtype)
+    image = input_image.detach()[0].float().cpu().numpy()  # (C, H, W)
+    if image.shape[0] == 1:
+        image = np.tile(image, (3, 1, 1))
+    elif image.shape[0] == 2:
+        image = np.concatenate([image, np.full_like(image[:1], -1)])
+    scaled = (image[:3].transpose(1, 2, 0) + 1) / 2 * 255
+    # Rounded: the reference cuts off, which darkens by half a level.
+    return scaled.round().clip(0, 255).astype(imtype)
+
+
+def save_image(image_numpy: np.ndarray, image_path: str | Path, aspect_ratio: float = 1.0) -> None:
+    """Write (H, W, 3) as a file, stretched so that width / height changes by aspect_ratio."""
+    image = Image.fromarray(image_numpy)
+    width, height = image.size
+    if aspect_ratio > 1:
+        image = image.resize((int(width * aspect_ratio), height), Image.Resampling.BICUBIC)
+    elif aspect_ratio < 1:
+        image = image.resize((width, int(height / aspect_ratio)), Image.Resampling.BICUBIC)
+    image.save(image_path)
+
+
+def unique_stems() -> Callable[[str], str]:
+    """A function file -> stem; a stem that comes again gets a number, so that nothing is
+    overwritten: 000.jpg -> 000, 000.png -> 000_2."""
+    seen: Counter[str] = Counter()
+
+    def stem_of(path: str) -> str:
+        stem = Path(path).stem
+        seen[stem] += 1
+        return stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
+
+    return stem_of

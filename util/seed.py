@@ -1,0 +1,42 @@
+"""Explicit randomness: every draw is a function of the run's seed and a position."""
+
+import contextlib
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+MAX_SEED = 2**32 - 1
+
+
+def draw_seed() -> int:
+    """A fresh seed from the operating system, for a run that was given none."""
+    return random.SystemRandom().randint(0, MAX_SEED)
+
+
+def mix(*numbers: int) -> int:
+    """A 32-bit seed out of several non-negative integers, e.g. (seed, epoch, index)."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def seed_everything(seed: int) -> None:
+    """Seed `random`, `numpy` and `torch` (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run a block under its own CPU seeds and put the generators back afterwards."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

@@ -1,0 +1,156 @@
+"""What a run tells people: progress, losses, pictures. Local files only, written by one process."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from tqdm import tqdm
+
+from util.html import Page
+from util.image import save_image, tensor2im
+
+
+class Reporter(Protocol):
+    """What a model tells about its last step."""
+
+    def get_current_losses(self) -> dict[str, float]: ...
+
+    def get_current_visuals(self) -> dict[str, torch.Tensor]: ...
+
+    def compute_visuals(self) -> None: ...
+
+    def learning_rate(self) -> float: ...
+
+
+def crossed(before: int, after: int, every: int) -> bool:
+    """Whether a counter that went from `before` to `after` reached a multiple of `every`."""
+    return after // every > before // every
+
+
+class Visualizer:
+    """Logs and pages of a training run, in its folder.
+
+    Files: loss_log.txt (for reading), metrics.jsonl (one JSON object a line), web/index.html.
+
+    Args:
+        run_dir: the run's folder.
+        name: the run's name.
+        n_epochs: number of the last epoch.
+        html: keep a training page.
+        winsize: px of a picture on the page.
+        first_epoch: rows of the page from this epoch on are replaced when the run is continued.
+        continued: go on with the files of an earlier session.
+        writes: whether this process is the one that writes and prints.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | Path,
+        name: str,
+        n_epochs: int,
+        html: bool = True,
+        winsize: int = 256,
+        first_epoch: int = 1,
+        continued: bool = False,
+        writes: bool = True,
+    ) -> None:
+        self.folder, self.name, self.n_epochs, self.writes = Path(run_dir), name, n_epochs, writes
+        self.web = self.folder / "web"
+        self.page: Page | None = None
+        self.shown_epoch = 0  # the last epoch with a row on the page
+        self.bar: tqdm | None = None
+        self.waited_s = self.worked_s = 0.0  # for data, on steps, since the last line of losses
+        self.images = 0  # seen since the last line of losses
+        if not writes:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not continued:
+            (self.folder / "metrics.jsonl").write_text("")
+        with open(self.folder / "loss_log.txt", "a") as log:
+            log.write(f"================ Training Loss ({time.strftime('%c')}) ================\n")
+        if html:
+            facts = {"pictures": "newest epoch first", "log": "../loss_log.txt"}
+            self.page = Page(
+                self.web / "index.html", f"Training of {name}", facts, winsize, newest_first=True,
+                refresh_s=60, keep_before=first_epoch if continued else None,
+            )  # fmt: skip
+            (self.web / "images").mkdir(exist_ok=True)
+
+    def epoch(self, loader: Iterable[dict], epoch: int, batch_size: int) -> Iterator[dict]:
+        """The loader's batches, timed, with a progress bar on a terminal."""
+        total = len(loader)
+        if self.writes and sys.stderr.isatty():
+            self.bar = tqdm(total=total, unit="img", dynamic_ncols=True, leave=False,
+                            desc=f"epoch {epoch}/{self.n_epochs}")  # fmt: skip
+        try:
+            asked = time.perf_counter()
+            for batch in loader:
+                came = time.perf_counter()
+                yield batch
+                asked, self.waited_s = time.perf_counter(), self.waited_s + came - asked
+                self.worked_s += asked - came
+                self.images += batch_size
+                if self.bar is not None:
+                    self.bar.update(min(batch_size, total - self.bar.n))
+        finally:
+            if self.bar is not None:
+                self.bar.close()
+                self.bar = None
+
+    def log_losses(self, model: Reporter, epoch: int, epoch_images: int, images: int) -> None:
+        """The model's losses as one line, on the terminal and in the two logs.
+
+        Args:
+            epoch_images, images: images seen in this epoch, and in the run.
+        """
+        seen = max(1, self.images)
+        per_image_s, waited_s = self.worked_s / seen, self.waited_s / seen
+        self.waited_s, self.worked_s, self.images = 0.0, 0.0, 0
+        if not self.writes:
+            return
+        losses, lr = model.get_current_losses(), model.learning_rate()
+        values = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
+        line = (
+            f"(epoch: {epoch}, iters: {epoch_images}, time: {per_image_s:.3f}, "
+            f"data: {waited_s:.3f}) {values}"
+        )
+        if self.bar is not None:
+            self.bar.set_postfix_str(values)
+        else:
+            print(line, flush=True)
+        record = {"epoch": epoch, "iters": epoch_images, "images": images, "lr": lr}
+        record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6), **losses}
+        finite = {key: value if math.isfinite(value) else None for key, value in record.items()}
+        with open(self.folder / "loss_log.txt", "a") as log:
+            log.write(line + "\n")
+        with open(self.folder / "metrics.jsonl", "a") as log:
+            log.write(json.dumps(finite) + "\n")
+
+    def show(self, model: Reporter, epoch: int, save: bool = False) -> None:
+        """Give the epoch its row of pictures on the page; with `save` bring them up to date."""
+        if self.page is None or (self.shown_epoch == epoch and not save):
+            return
+        model.compute_visuals()
+        visuals = model.get_current_visuals()
+        files = {label: f"images/epoch{epoch:03d}_{label}.png" for label in visuals}
+        for label, images in visuals.items():
+            save_image(tensor2im(images), self.web / files[label])
+        if self.shown_epoch != epoch:
+            self.page.add_row(epoch, f"epoch {epoch}", list(files.items()))
+            self.shown_epoch = epoch
+
+    def end_epoch(self, epoch: int, time_s: float, old_lr: float, lr: float) -> None:
+        """A line at the end of an epoch: how long it took, and how the learning rate goes on."""
+        change = f", learning rate {old_lr:.7f} -> {lr:.7f}" if lr not in (old_lr, 0.0) else ""
+        self.say(f"end of epoch {epoch} / {self.n_epochs}, {time_s:.0f} s{change}")
+
+    def say(self, line: str) -> None:
+        """Print a line, above the progress bar if there is one."""
+        if self.writes:
+            tqdm.write(line, file=sys.stdout)
+            sys.stdout.flush()
