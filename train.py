@@ -2,7 +2,7 @@
 
     python train.py --dataroot ./datasets/maps --name maps --model cycle_gan
     python train.py --dataroot ./datasets/facades --name facades --model pix2pix --direction BtoA
-    python train.py --dataroot ./datasets/facades --name facades --model pix2pix --continue_train
+    (the same again with --continue_train goes on with a run)
 
 The run's folder, checkpoints/<name>, holds options, weights, logs and web/index.html.
 `--model X --help` lists the flags of model X; docs/training_and_testing.md explains the rest.
@@ -53,7 +53,6 @@ def main(argv: list[str] | None = None) -> int:
         opt.run_dir, opt.name, last_epoch, not opt.no_html, opt.display_winsize,
         first_epoch=opt.epoch_count, continued=opt.continue_train, writes=writes,
     )  # fmt: skip
-    epoch = opt.epoch_count
     try:
         for epoch in range(opt.epoch_count, last_epoch + 1):
             images = train_epoch(opt, dataset, model, view, epoch, images)
@@ -72,13 +71,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train_epoch(
-    opt: argparse.Namespace,
-    dataset: Loader,
-    model: BaseModel,
-    view: Visualizer,
-    epoch: int,
+    opt: argparse.Namespace, dataset: Loader, model: BaseModel, view: Visualizer, epoch: int,
     before: int,
-) -> int:
+) -> int:  # fmt: skip
     """One pass over the data. `before`: images seen until now. Returns: images seen then."""
     started, images, step = time.time(), before, opt.batch_size * distributed.world_size()
     seed_everything(mix(opt.seed, epoch, distributed.rank()))

@@ -53,7 +53,17 @@ class BaseDataset(data.Dataset, ABC):
         )
 
     def channels(self) -> tuple[int, int]:
-        """Channels of the images in A and in B, whichever of them the network takes as input."""
+        """Channels of the images in A and in B, whichever of them the network takes as input.
+
+        Raises:
+            UserError: neither grey (1) nor colour (3).
+        """
+        for flag in ("input_nc", "output_nc"):
+            if (count := getattr(self.opt, flag)) not in (1, 3):
+                raise UserError(
+                    f"--{flag} {count}: --dataset_mode {self.opt.dataset_mode} reads images as "
+                    "grey or colour; accepted: 1, 3"
+                )
         return oriented(self.opt.direction, self.opt.input_nc, self.opt.output_nc)
 
 

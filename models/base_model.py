@@ -59,8 +59,9 @@ class BaseModel(ABC):
         return parser
 
     @staticmethod
-    def check_options(opt: argparse.Namespace) -> None:  # noqa: B027  (optional)
+    def check_options(opt: argparse.Namespace) -> None:
         """Check flags against each other, or derive one; raise UserError to refuse."""
+        return
 
     @abstractmethod
     def set_input(self, input: dict) -> None:

@@ -21,24 +21,16 @@ NormLayer = Callable[[int], nn.Module]  # channels -> layer
 INIT_TYPES = ("normal", "xavier", "kaiming", "orthogonal")
 
 
-def batch_norm(channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels)
-
-
 def instance_norm(channels: int) -> nn.Module:
     """Without affine parameters or running statistics (CycleGAN, section 7.1)."""
     return nn.InstanceNorm2d(channels, affine=False, track_running_stats=False)
 
 
-def no_norm(channels: int) -> nn.Module:
-    return nn.Identity()
-
-
 NORMS: dict[str, NormLayer] = {
-    "batch": batch_norm,
+    "batch": nn.BatchNorm2d,
     "instance": instance_norm,
     "syncbatch": SyncBatchNorm2d,
-    "none": no_norm,
+    "none": lambda channels: nn.Identity(),
 }
 
 
@@ -82,8 +74,7 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
 def init_net(
     net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: object = ()
 ) -> nn.Module:
-    """Initialise a network and return it. `gpu_ids` is accepted for old plug-ins and not needed:
-    `BaseModel.setup` moves every network to the run's device."""
+    """Draw a network's weights. `gpu_ids` is for old plug-ins: `BaseModel.setup` moves networks."""
     init_weights(net, init_type, init_gain)
     return net
 
@@ -126,7 +117,7 @@ class ResnetGenerator(nn.Module):
         input_nc: int,
         output_nc: int,
         ngf: int = 64,
-        norm_layer: NormLayer = batch_norm,
+        norm_layer: NormLayer = nn.BatchNorm2d,
         use_dropout: bool = False,
         n_blocks: int = 6,
     ) -> None:
@@ -162,7 +153,7 @@ class UnetSkipConnectionBlock(nn.Module):
         input_nc: int | None = None,
         submodule: nn.Module | None = None,
         outermost: bool = False,
-        norm_layer: NormLayer = batch_norm,
+        norm_layer: NormLayer = nn.BatchNorm2d,
         use_dropout: bool = False,
     ) -> None:
         super().__init__()
@@ -207,7 +198,7 @@ class UnetGenerator(nn.Module):
         output_nc: int,
         num_downs: int,
         ngf: int = 64,
-        norm_layer: NormLayer = batch_norm,
+        norm_layer: NormLayer = nn.BatchNorm2d,
         use_dropout: bool = False,
     ) -> None:
         super().__init__()
@@ -224,7 +215,7 @@ class UnetGenerator(nn.Module):
         height, width = image.shape[2:]
         if height % self.size_multiple or width % self.size_multiple:
             raise UserError(
-                f"an image of {width}x{height} px does not fit this U-Net: accepted are sides that are "
+                f"an image of {width}x{height} px does not fit this U-Net: accepted are sides of "
                 f"multiples of {self.size_multiple}; use --preprocess resize_and_crop, or a resnet"
             )
         return self.model(image)
@@ -241,7 +232,11 @@ class NLayerDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, input_nc: int, ndf: int = 64, n_layers: int = 3, norm_layer: NormLayer = batch_norm
+        self,
+        input_nc: int,
+        ndf: int = 64,
+        n_layers: int = 3,
+        norm_layer: NormLayer = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
         bias = _needs_bias(norm_layer)
@@ -264,7 +259,9 @@ class NLayerDiscriminator(nn.Module):
 class PixelDiscriminator(nn.Module):
     """1x1 PatchGAN (pix2pix, section 6.1.2): judges each pixel. Returns (N, 1, H, W) scores."""
 
-    def __init__(self, input_nc: int, ndf: int = 64, norm_layer: NormLayer = batch_norm) -> None:
+    def __init__(
+        self, input_nc: int, ndf: int = 64, norm_layer: NormLayer = nn.BatchNorm2d
+    ) -> None:
         super().__init__()
         bias = _needs_bias(norm_layer)
         self.net = nn.Sequential(

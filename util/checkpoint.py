@@ -106,8 +106,8 @@ def load_weights(net: nn.Module, path: Path, device: torch.device | str = "cpu")
     given = {key: _shape(value) for key, value in state_dict.items()}
     if own != given:
         raise UserError(
-            f"{path}: of another network ({_difference(own, given)}); give the flags it was trained "
-            "with: --netG --norm --ngf --input_nc --output_nc --no_dropout"
+            f"{path}: of another network ({_difference(own, given)}); give the flags it was "
+            "trained with: --netG --norm --ngf --input_nc --output_nc --no_dropout"
         )
     net.load_state_dict(state_dict)
 

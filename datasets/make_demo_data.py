@@ -1,0 +1,116 @@
+"""Small data sets to try things on, from the photographs that come with scikit-image.
+
+    python datasets/make_demo_data.py [--out ./datasets/demo]
+
+Makes, the same at every call:
+    edges2photo/{train,test}          A|B side by side: edges, photograph (--dataset_mode aligned)
+    photo2sepia/{train,test}{A,B}     unpaired: photographs, old sepia prints (unaligned)
+    photos/{train,test}               photographs, for colorization and style transfer
+Training and test crops come from different photographs. For edges2photo the test set holds the
+right view of a stereo pair whose left view is trained on, and a scene that is not trained on.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image
+from skimage.color import rgb2gray
+from skimage.filters import sobel
+
+SIZE = 128  # px of a crop
+PAPER = np.array([243, 229, 196])  # sepia print: its white
+INK = np.array([46, 30, 18])  # and its black
+
+
+def photograph(name: str) -> np.ndarray:
+    """A photograph of scikit-image, (H, W, 3) or grey (H, W), uint8."""
+    if name.startswith("motorcycle"):
+        left, right, _ = skimage.data.stereo_motorcycle()
+        return left if name == "motorcycle_left" else right
+    return getattr(skimage.data, name)()
+
+
+def crops(name: str, scale: float, stride: int) -> Iterator[tuple[str, np.ndarray]]:
+    """(file stem, crop of SIZE x SIZE px) on a grid over a photograph scaled by `scale`."""
+    image = Image.fromarray(photograph(name))
+    size = (round(image.width * scale), round(image.height * scale))
+    pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+    for y in range(0, pixels.shape[0] - SIZE + 1, stride):
+        for x in range(0, pixels.shape[1] - SIZE + 1, stride):
+            yield f"{name}_{y:03d}_{x:03d}", pixels[y : y + SIZE, x : x + SIZE]
+
+
+def edges(photo: np.ndarray) -> np.ndarray:
+    """A pencil drawing, the darker the stronger the edge (Sobel), on white: (H, W, 3) uint8."""
+    strength = np.clip(4 * sobel(rgb2gray(photo)), 0, 1)
+    return np.repeat(((1 - strength) * 255).round().astype(np.uint8)[..., None], 3, axis=2)
+
+
+def sepia(grey: np.ndarray) -> np.ndarray:
+    """A grey photograph (H, W) as a print in brown ink: (H, W, 3) uint8."""
+    share = grey[..., None] / 255
+    return (INK + (PAPER - INK) * share).round().astype(np.uint8)
+
+
+def save(folder: Path, stem: str, pixels: np.ndarray) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(folder / f"{stem}.png")
+
+
+def make_pairs(out: Path) -> None:
+    plan = {
+        "train": [("motorcycle_left", 0.6, 16)],
+        "test": [("motorcycle_right", 0.6, 43)],
+    }
+    for phase, sources in plan.items():
+        for source in sources:
+            for stem, photo in crops(*source):
+                save(out / phase, stem, np.concatenate([edges(photo), photo], axis=1))
+
+
+def make_unpaired(out: Path) -> None:
+    colour = {"train": ["astronaut", "coffee", "chelsea"], "test": ["motorcycle_left", "rocket"]}
+    grey = {"train": ["camera", "coins", "gravel"], "test": ["brick", "moon"]}
+    stride = {"train": 32, "test": 96}
+    for phase in ("train", "test"):
+        for name in colour[phase]:
+            for stem, photo in crops(name, 0.5, stride[phase]):
+                save(out / f"{phase}A", stem, photo)
+        for name in grey[phase]:
+            for stem, photo in crops(name, 0.5, stride[phase]):
+                save(out / f"{phase}B", stem, sepia(photo))
+
+
+def make_photos(out: Path) -> None:
+    plan = {
+        "train": ["astronaut", "coffee", "chelsea", "motorcycle_left", "immunohistochemistry"],
+        "test": ["rocket", "hubble_deep_field"],
+    }
+    for phase, names in plan.items():
+        for name in names:
+            image = Image.fromarray(photograph(name))
+            image.thumbnail((512, 512), Image.Resampling.LANCZOS)
+            save(out / phase, name, np.asarray(image))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the three sets; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "demo")
+    out = parser.parse_args(argv).out
+    make_pairs(out / "edges2photo")
+    make_unpaired(out / "photo2sepia")
+    make_photos(out / "photos")
+    for folder in sorted(path for path in out.glob("*/*") if path.is_dir()):
+        print(f"{folder}: {len(list(folder.iterdir()))} images")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

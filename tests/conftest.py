@@ -1,0 +1,15 @@
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread_each():
+    """The suite runs in several processes; tiny networks gain nothing from threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """Every test starts in an empty folder, so that nothing is written into the project."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,98 @@
+"""Batches depend on (seed, epoch, index) alone."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from data.loader import EpochSampler, Loader
+from util.errors import UserError
+
+
+class Draws(Dataset):
+    """A plug-in that draws from all three generators, without a thought about seeds."""
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, index):
+        numbers = [index, random.random(), np.random.rand(), torch.rand(()).item()]
+        return {"A": torch.tensor(numbers, dtype=torch.float64), "A_paths": str(index)}
+
+
+class OneBad(Draws):
+    def __getitem__(self, index):
+        if index == 3:
+            raise UserError("3.png: cannot be read")
+        return super().__getitem__(index)
+
+
+class Sizes(Draws):
+    def __getitem__(self, index):
+        return {"A": torch.zeros(3, 8, 8 + index)}
+
+
+def epoch_of(loader: Loader, epoch: int, start: int = 0) -> torch.Tensor:
+    loader.set_epoch(epoch, start)
+    return torch.cat([batch["A"] for batch in loader])
+
+
+def loader(dataset: Dataset | None = None, **settings) -> Loader:
+    settings = {"batch_size": 2, "seed": 5, "shuffle": True} | settings
+    return Loader(dataset or Draws(), **settings)
+
+
+def test_the_number_of_workers_changes_nothing():
+    alone, three = loader(), loader(num_threads=3)
+    for epoch in (1, 2, 3):
+        assert torch.equal(epoch_of(alone, epoch), epoch_of(three, epoch))
+
+
+def test_epochs_and_seeds_differ_and_repeat():
+    first = epoch_of(loader(), 1)
+    assert torch.equal(first, epoch_of(loader(), 1))
+    assert not torch.equal(first, epoch_of(loader(), 2))
+    assert not torch.equal(first, epoch_of(loader(seed=6), 1))
+    assert sorted(first[:, 0].tolist()) == list(range(7))
+
+
+def test_an_epoch_can_start_in_the_middle():
+    assert torch.equal(epoch_of(loader(), 4, start=4), epoch_of(loader(), 4)[4:])
+
+
+def test_loading_leaves_the_runs_own_random_stream_alone():
+    def stream(run_loader: bool) -> list[float]:
+        torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)
+        if run_loader:
+            epoch_of(loader(), 1)
+        return [torch.rand(()).item(), random.random(), np.random.rand()]
+
+    assert stream(run_loader=True) == stream(run_loader=False)
+
+
+def test_serial_order_and_size_limit():
+    found = epoch_of(loader(shuffle=False, max_dataset_size=5), 1)
+    assert found[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert len(loader(max_dataset_size=5)) == 5
+
+
+def test_processes_share_an_epoch_without_dropping_a_sample():
+    parts = [list(EpochSampler(7, seed=1, shuffle=True, rank=r, world_size=2)) for r in (0, 1)]
+    assert len(parts[0]) == len(parts[1]) == 4
+    assert {index for part in parts for _, index in part} == set(range(7))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_unreadable_file_is_one_line_from_any_process(workers):
+    with pytest.raises(UserError) as caught:
+        epoch_of(loader(OneBad(), num_threads=workers), 1)
+    assert str(caught.value) == "3.png: cannot be read"
+
+
+def test_sizes_that_do_not_stack_are_told():
+    with pytest.raises(UserError, match=r"--batch_size 2.*8x8.*--batch_size 1"):
+        epoch_of(loader(Sizes(), shuffle=False), 1)

@@ -1,0 +1,89 @@
+"""Tiny data sets and runs for the tests."""
+
+import functools
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+import test as test_script
+import train as train_script
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--ngf", "8", "--ndf", "8", "--load_size", "34", "--crop_size", "32", "--num_threads", "0",
+        "--gpu_ids", "-1", "--seed", "3"]  # fmt: skip
+
+
+@functools.cache
+def golden() -> dict:
+    """The figures of the reference implementation."""
+    return json.loads((Path(__file__).parent / "golden.json").read_text())
+
+
+@functools.cache
+def _astronaut() -> Image.Image:
+    return Image.fromarray(skimage.data.astronaut())
+
+
+def photo(index: int, size: tuple[int, int] = (48, 48)) -> Image.Image:
+    """A piece of a photograph, another one for each index."""
+    x, y = 37 * index % 300, 53 * index % 300
+    return _astronaut().crop((x, y, x + 128, y + 128)).resize(size)
+
+
+def make_aligned(root: Path, count: int = 4, phases: tuple[str, ...] = ("train", "test")) -> Path:
+    """root/<phase>/<i>.png, A|B side by side; B is A's negative."""
+    for phase in phases:
+        (root / phase).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            A = np.asarray(photo(i))
+            Image.fromarray(np.concatenate([A, 255 - A], axis=1)).save(root / phase / f"{i}.png")
+    return root
+
+
+def make_unaligned(root: Path, count: int = 4) -> Path:
+    """root/{train,test}{A,B}/<i>.png."""
+    for number, folder in enumerate(("trainA", "trainB", "testA", "testB")):
+        make_single(root / folder, count, first=10 * number)
+    return root
+
+
+def make_single(root: Path, count: int = 4, first: int = 0) -> Path:
+    """root/<i>.png."""
+    root.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        photo(first + i).save(root / f"{i}.png")
+    return root
+
+
+def make_data(root: Path, mode: str) -> Path:
+    """A folder in the layout of any dataset: all layouts at once, for plug-ins too."""
+    make_aligned(root)
+    make_unaligned(root)
+    return make_single(root, count=0) if mode == "single" else root
+
+
+def train(*argv: str | Path, expect: int = 0) -> None:
+    """train.py in this process, from the present folder."""
+    assert train_script.main([str(word) for word in argv]) == expect
+
+
+def test(*argv: str | Path, expect: int = 0) -> None:
+    """test.py in this process, from the present folder."""
+    assert test_script.main([str(word) for word in argv]) == expect
+
+
+test.__test__ = False
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    """File name -> content of the pictures in a results folder."""
+    return {f.name: f.read_bytes() for f in sorted((folder / "images").iterdir())}
+
+
+def environment() -> dict[str, str]:
+    """For commands that tests start: this project first, two threads."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,152 @@
+"""Files from the wild: models and datasets as other people wrote them for the reference."""
+
+import data
+import models
+import pytest
+
+from tests.helpers import TINY, make_aligned, pictures
+from tests.helpers import test as run_test
+from tests.helpers import train as run_train
+from util.errors import UserError
+
+MODEL = '''
+import torch
+from util.image_pool import ImagePool
+from .base_model import BaseModel
+from . import networks
+import util.util as util
+
+
+class SketchModel(BaseModel):
+    @staticmethod
+    def modify_commandline_options(parser, is_train=True):
+        parser.set_defaults(norm='instance', netG='resnet_6blocks', dataset_mode='halves')
+        parser.add_argument('--sketch_depth', type=int, default=2, help='an architecture flag')
+        if is_train:
+            parser.set_defaults(pool_size=4, gan_mode='lsgan')
+            parser.add_argument('--lambda_sketch', type=float, default=10.0, help='weight')
+        return parser
+
+    def __init__(self, opt):
+        BaseModel.__init__(self, opt)
+        self.loss_names = ['G_GAN', 'G_L1', 'D']
+        self.visual_names = ['real_A', 'fake_B', 'real_B', 'both']
+        self.model_names = ['G', 'D'] if self.isTrain else ['G']
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, opt.ngf * opt.sketch_depth,
+                                      opt.netG, opt.norm, not opt.no_dropout, opt.init_type,
+                                      opt.init_gain, self.gpu_ids)
+        if self.isTrain:
+            self.netD = networks.define_D(opt.output_nc, opt.ndf, opt.netD, opt.n_layers_D,
+                                          opt.norm, opt.init_type, opt.init_gain, self.gpu_ids)
+            self.fake_B_pool = ImagePool(opt.pool_size)
+            self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
+            self.criterionL1 = torch.nn.L1Loss()
+            self.optimizer_G = torch.optim.Adam(self.netG.parameters(), lr=opt.lr,
+                                                betas=(opt.beta1, 0.999))
+            self.optimizer_D = torch.optim.Adam(self.netD.parameters(), lr=opt.lr,
+                                                betas=(opt.beta1, 0.999))
+            self.optimizers.append(self.optimizer_G)
+            self.optimizers.append(self.optimizer_D)
+
+    def set_input(self, input):
+        AtoB = self.opt.direction == 'AtoB'
+        self.real_A = input['A' if AtoB else 'B'].to(self.device)
+        self.real_B = input['B' if AtoB else 'A'].to(self.device)
+        self.image_paths = input['A_paths' if AtoB else 'B_paths']
+
+    def forward(self):
+        self.fake_B = self.netG(self.real_A)
+
+    def compute_visuals(self):
+        self.both = (self.fake_B + self.real_B) / 2
+        assert util.tensor2im(self.both).ndim == 3
+
+    def optimize_parameters(self):
+        self.forward()
+        self.set_requires_grad(self.netD, True)
+        self.optimizer_D.zero_grad()
+        fake = self.fake_B_pool.query(self.fake_B)
+        self.loss_D = 0.5 * (self.criterionGAN(self.netD(fake.detach()), False)
+                             + self.criterionGAN(self.netD(self.real_B), True))
+        penalty, _ = networks.cal_gradient_penalty(self.netD, self.real_B, fake.detach(),
+                                                   self.device, 'mixed', 1.0, 1.0)
+        (self.loss_D + penalty).backward()
+        self.optimizer_D.step()
+        self.set_requires_grad([self.netD], False)
+        self.optimizer_G.zero_grad()
+        self.loss_G_GAN = self.criterionGAN(self.netD(self.fake_B), True)
+        self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_sketch
+        (self.loss_G_GAN + self.loss_G_L1).backward()
+        self.optimizer_G.step()
+'''
+
+DATASET = '''
+import os
+import random
+from PIL import Image
+from data.base_dataset import BaseDataset, get_params, get_transform
+from data.image_folder import make_dataset
+
+
+class HalvesDataset(BaseDataset):
+    @staticmethod
+    def modify_commandline_options(parser, is_train):
+        parser.add_argument('--halves_noise', type=float, default=0.0, help='noise level')
+        parser.set_defaults(load_size=34)
+        return parser
+
+    def __init__(self, opt):
+        BaseDataset.__init__(self, opt)
+        self.paths = sorted(make_dataset(os.path.join(opt.dataroot, opt.phase),
+                                         opt.max_dataset_size))
+
+    def __getitem__(self, index):
+        AB = Image.open(self.paths[index]).convert('RGB')
+        w, h = AB.size
+        params = get_params(self.opt, (w // 2, h))
+        transform = get_transform(self.opt, params, grayscale=False)
+        A = transform(AB.crop((0, 0, w // 2, h))) + random.random() * self.opt.halves_noise
+        B = transform(AB.crop((w // 2, 0, w, h)))
+        return {'A': A, 'B': B, 'A_paths': self.paths[index], 'B_paths': self.paths[index]}
+
+    def __len__(self):
+        return len(self.paths)
+'''
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    """The two files, in folders that belong to the packages for one test."""
+    for package, name, text in ((models, "sketch_model", MODEL), (data, "halves_dataset", DATASET)):
+        folder = tmp_path / "plugins" / package.__name__
+        folder.mkdir(parents=True)
+        (folder / f"{name}.py").write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    return tmp_path
+
+
+def test_a_model_and_a_dataset_of_others_train_resume_and_test(plugins, capsys):
+    root = make_aligned(plugins / "data")
+    flags = ["--dataroot", root, "--model", "sketch", "--name", "s", *TINY, "--sketch_depth", 1]
+    run_train(*flags, "--n_epochs", 1, "--n_epochs_decay", 0, "--print_freq", 2)
+    run_train(*flags, "--n_epochs", 2, "--n_epochs_decay", 0, "--continue_train",
+              "--lr_policy", "plateau")  # fmt: skip
+    # Test takes the plug-in's own flag, dataset and model from the run.
+    run_test("--dataroot", root, "--name", "s", "--gpu_ids", -1)
+    names = pictures(plugins / "results" / "s" / "test_latest")
+    assert {name.split("_", 1)[1] for name in names} == {
+        "real_A.png", "fake_B.png", "real_B.png", "both.png"}  # fmt: skip
+
+
+def test_help_shows_the_flags_of_the_chosen_plugins(plugins, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run_train("--model", "sketch", "--help")
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert "--lambda_sketch" in text and "--halves_noise" in text and "--n_epochs" in text
+
+
+def test_a_file_without_the_class_is_told(plugins):
+    (plugins / "plugins" / "models" / "empty_model.py").write_text("")
+    with pytest.raises(UserError, match=r"empty_model\.py.*class EmptyModel\(BaseModel\)"):
+        models.find_model_using_name("empty")
