@@ -107,8 +107,14 @@ class BaseOptions(ABC):
     # fmt: on
 
     @abstractmethod
-    def run_layer(self, parser: OptionParser, trained: dict[str, Any]) -> dict[str, Any]:
-        """Values taken over from the run's own options, `trained` (empty if there are none)."""
+    def run_layer(
+        self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Values taken over from the run's own options, `trained` (empty if there are none).
+
+        Args:
+            given: values of the config files and the command line, as far as known.
+        """
 
     @abstractmethod
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
@@ -120,15 +126,18 @@ class BaseOptions(ABC):
         parser, configs, trained = self._gather(argv)
         command_line, unknown = parser.explicit(argv)
         parser.refuse_unknown(unknown)
-        layers = [(f"run {trained.get('name', '')}", self.run_layer(parser, trained))]
-        layers += [(file, parser.from_config(values, file)) for file, values in configs.items()]
+        layers = [(file, parser.from_config(values, file)) for file, values in configs.items()]
         layers += [("command line", command_line)]
+        explicit = {key: value for _, layer in layers for key, value in layer.items()}
+        layers = [
+            (f"run {trained.get('name')}", self.run_layer(parser, trained, explicit)),
+            *layers,
+        ]
         self.builtin = parser.builtin
         self.values, self.set_by = parser.defaults(), dict(parser.owner)
         for who, layer in layers:
             self.values |= layer
             self.set_by |= dict.fromkeys(layer, who)
-        explicit = {key: value for _, layer in layers[1:] for key, value in layer.items()}
         return self._make_opt(explicit, trained)
 
     def _gather(self, argv: list[str]) -> tuple[OptionParser, dict[str, dict], dict[str, Any]]:
@@ -143,7 +152,7 @@ class BaseOptions(ABC):
         early = {key: value for values in configs.values() for key, value in values.items()} | given
         trained = self.run_options(parser.defaults() | early)
         for key, registry in (("model", models.registry), ("dataset_mode", data.registry)):
-            own = self.run_layer(parser, trained) if "model" in early or trained else {}
+            own = self.run_layer(parser, trained, early)
             name = early.get(key, own.get(key, parser.get_default(key)))
             with parser.set_by(f"{registry.suffix} {name}"):
                 registry.find(name).modify_commandline_options(parser, self.isTrain)

@@ -42,9 +42,13 @@ class TestOptions(BaseOptions):
         saved = Path(early["checkpoints_dir"]) / name / "train_opt.yaml"
         return load_config(saved) if saved.is_file() else {}
 
-    def run_layer(self, parser: OptionParser, trained: dict[str, Any]) -> dict[str, Any]:
+    def run_layer(
+        self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]
+    ) -> dict[str, Any]:
         """The network, and the scale of its images; flags of the run's model and dataset too."""
         known = parser.flags()
+        if given.get("model", trained.get("model")) != trained.get("model"):
+            trained = {key: value for key, value in trained.items() if key != "dataset_mode"}
         plugin_flags = [f for f in known if parser.source[f].startswith(("model ", "dataset "))]
         names = [*FIXED_BY_TRAINING, *INHERITED, *plugin_flags]
         layer = {name: trained[name] for name in names if name in trained and name in known}

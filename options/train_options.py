@@ -58,7 +58,9 @@ class TrainOptions(BaseOptions):
             help="images in the history that D is shown; 0: none")
     # fmt: on
 
-    def run_layer(self, parser: OptionParser, trained: dict[str, Any]) -> dict[str, Any]:
+    def run_layer(
+        self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]
+    ) -> dict[str, Any]:
         return {}
 
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """From `--device` and `--gpu_ids` to the device of this process."""
 
+import re
+
 import torch
 
 from util import distributed
@@ -25,6 +27,8 @@ def resolve_device(device: str, gpu_ids: str | None) -> torch.device:
                 f"--gpu_ids {gpu_ids} asks for {asked}, --device for {device}; give one of the two"
             )
         device = asked
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UserError(f"--device {device}: accepted: {DEVICE_HELP}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
     if device == "cuda":

@@ -52,7 +52,9 @@ def test_a_models_lists_name_what_it_has(tmp_path, model):
     for image in built.get_current_visuals().values():
         assert image.dim() == 4 and image.shape[0] == 1 and image.abs().max() <= 1.0001
     for name, net in built.networks().items():
-        changed = [not torch.equal(a, b) for a, b in zip(before[name], net.parameters(), strict=True)]
+        changed = [
+            not torch.equal(a, b) for a, b in zip(before[name], net.parameters(), strict=True)
+        ]
         assert any(changed), f"net{name} did not learn"
     assert built.get_image_paths()
 

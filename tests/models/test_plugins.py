@@ -1,15 +1,15 @@
 """Files from the wild: models and datasets as other people wrote them for the reference."""
 
-import data
-import models
 import pytest
 
+import data
+import models
 from tests.helpers import TINY, make_aligned, pictures
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.errors import UserError
 
-MODEL = '''
+MODEL = """
 import torch
 from util.image_pool import ImagePool
 from .base_model import BaseModel
@@ -78,9 +78,9 @@ class SketchModel(BaseModel):
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_sketch
         (self.loss_G_GAN + self.loss_G_L1).backward()
         self.optimizer_G.step()
-'''
+"""
 
-DATASET = '''
+DATASET = """
 import os
 import random
 from PIL import Image
@@ -111,7 +111,7 @@ class HalvesDataset(BaseDataset):
 
     def __len__(self):
         return len(self.paths)
-'''
+"""
 
 
 @pytest.fixture

@@ -1,0 +1,244 @@
+"""Flags: defaults, precedence, what is saved, and what wrong input is told."""
+
+import math
+
+import pytest
+import torch
+import yaml
+
+import data
+import models
+from options import test_options, train_options
+from tests.helpers import golden
+from util.errors import UserError
+
+
+def parse(*argv: str, test: bool = False):
+    options = test_options.TestOptions() if test else train_options.TrainOptions()
+    return options, options.parse(["--dataroot", ".", *argv])
+
+
+@pytest.mark.parametrize("key", golden()["option_defaults"])
+def test_defaults_are_those_of_the_reference(key):
+    command, model = key.split("/")
+    if model not in models.registry.names():
+        pytest.skip(f"--model {model} is not built yet")
+    options, _ = parse("--model", model, test=command == "test")
+    expected = dict(golden()["option_defaults"][key])
+    if command == "test":
+        expected["num_test"] = "inf"  # the reference stops silently at 50 images
+    for flag, value in expected.items():
+        assert options.values[flag] == (math.inf if value == "inf" else value), flag
+
+
+def test_precedence_from_built_in_to_command_line(tmp_path, monkeypatch):
+    """Each layer wins over those before it: built-in, train, model, dataset, config, command."""
+
+    class Train(train_options.TrainOptions):
+        def initialize(self, parser):
+            super().initialize(parser)
+            parser.set_defaults(ngf=1, ndf=1, batch_size=1, beta1=0.1, load_size=1000)
+
+    template = models.find_model_using_name("template")
+
+    def of_the_model(parser, is_train):
+        parser.set_defaults(ndf=2, batch_size=2, beta1=0.2, load_size=2000, dataset_mode="template")
+        return parser
+
+    def of_the_dataset(parser, is_train):
+        parser.set_defaults(batch_size=3, beta1=0.3, load_size=3000)
+        return parser
+
+    monkeypatch.setattr(template, "modify_commandline_options", staticmethod(of_the_model))
+    monkeypatch.setattr(data.find_dataset_using_name("template"), "modify_commandline_options",
+                        staticmethod(of_the_dataset))  # fmt: skip
+    (tmp_path / "one.yaml").write_text("beta1: 0.4\nload_size: 4000\n")
+    (tmp_path / "two.yaml").write_text("load_size: 5000\nlr: 0.5\n")
+    options = Train()
+    opt = options.parse(["--dataroot", ".", "--model", "template", "--lr", "0.7",
+                         "--config", "one.yaml", "two.yaml"])  # fmt: skip
+    assert (opt.num_threads, opt.ngf, opt.ndf, opt.batch_size) == (4, 1, 2, 3)
+    assert (opt.beta1, opt.load_size, opt.lr) == (0.4, 5000, 0.7)
+    assert [options.set_by[flag] for flag in
+            ("num_threads", "ngf", "ndf", "batch_size", "beta1", "load_size", "lr")] == [
+        "default", "train", "model template", "dataset template", "one.yaml", "two.yaml",
+        "command line"]  # fmt: skip
+
+
+def test_what_a_run_saves_can_be_read_back_as_a_config(tmp_path):
+    options, opt = parse("--model", "pix2pix", "--no_flip", "--ngf", "8", "--gpu_ids", "-1")
+    options.save(tmp_path)
+    again, opt2 = parse("--config", "train_opt.yaml")
+    of_the_call = {"config": None, "epoch_count_given": None}
+    assert vars(opt) | of_the_call == vars(opt2) | of_the_call
+    text = (tmp_path / "train_opt.txt").read_text()
+    assert "ngf: 8" in text and "[default: 64, set by command line]" in text
+    assert "[default: instance, set by model pix2pix]" in text
+    assert "[default: None, set by drawn]" in text  # the seed
+    assert len({line.index(":") for line in text.splitlines()[1:-1]}) == 1  # aligned
+
+
+def test_a_config_may_turn_a_models_switch_off(tmp_path):
+    (tmp_path / "c.yaml").write_text("no_dropout: false\nmax_dataset_size: .inf\nlr: 1e-3\n")
+    opt = parse("--model", "cycle_gan", "--config", "c.yaml")[1]
+    assert (opt.no_dropout, opt.max_dataset_size, opt.lr) == (False, math.inf, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lamda_A: 1\n", "c.yaml: unknown option 'lamda_A'; did you mean lambda_A"),
+        ("netG: resnet\n", "c.yaml: --netG resnet: accepted: resnet_9blocks"),
+        ("no_flip: 3\n", "c.yaml: no_flip: 3: accepted: true, false"),
+        ("- a\n- b\n", "c.yaml: accepted: YAML lines"),
+        ("a: [\n", "c.yaml: not YAML"),
+    ],
+)
+def test_a_wrong_config_is_told_with_its_name(tmp_path, text, words):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UserError, match=words):
+        parse("--config", "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("--modle pix2pix", "unknown flag --modle; did you mean --model"),
+        ("--lr_polic step", "unknown flag --lr_polic; did you mean --lr_policy"),  # no abbreviation
+        ("pix2pix", "unexpected argument 'pix2pix'"),
+        ("--model pix2pi", "--model pix2pi: accepted: .*did you mean pix2pix"),
+        ("--dataset_mode alined", "--dataset_mode alined.*did you mean aligned"),
+        ("--netG unet", "--netG unet: accepted: resnet_9blocks, .*unet_256"),
+        ("--netD basics", "did you mean basic"),
+        ("--norm batches", "did you mean batch"),
+        ("--gan_mode ls", "--gan_mode ls: accepted: lsgan, vanilla, wgangp"),
+        ("--init_type norml", "did you mean normal"),
+        ("--lr_policy lin", "--lr_policy lin: accepted: linear, step, plateau, cosine"),
+        ("--preprocess resize", "--preprocess resize: accepted"),
+        ("--direction btoa", "--direction btoa: accepted: AtoB, BtoA; did you mean BtoA"),
+        ("--batch_size 0", "--batch_size 0: accepted: a whole number from 1 up"),
+        ("--n_epochs -1", "--n_epochs -1: accepted: a whole number from 0 up"),
+        ("--ngf x", "--ngf 'x': accepted"),
+        ("--lr nan", "--lr 'nan': accepted: a number above 0"),
+        ("--beta1 1", "--beta1 '1': accepted: a number from 0 below 1"),
+        ("--max_dataset_size 0", "--max_dataset_size 0: accepted"),
+        ("--seed -1", "--seed -1: accepted"),
+        ("--name a/b", "--name 'a/b': accepted: the name of one folder"),
+        ("--name ..", "--name '..'"),
+        ("--phase ../x", "--phase '../x'"),
+        ("--suffix {netg}", "--suffix {netg}"),
+        ("--crop_size 300", "--crop_size 300 is larger than --load_size 286; use --load_size 300"),
+        ("--gpu_ids x", "--gpu_ids x: accepted: -1"),
+        ("--gpu_ids -1 --device cuda", "give one of the two"),
+        ("--model test", "--model test: cannot be trained"),
+        ("--lambda_identity 0.5 --input_nc 1", "--lambda_identity 0.5.*use --lambda_identity 0"),
+        ("--config none.yaml", "--config none.yaml: cannot be read"),
+        ("--netG", "--netG expected one argument"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(argv, words):
+    with pytest.raises(UserError, match=words) as caught:
+        parse(*argv.split())
+    assert "\n" not in str(caught.value)
+
+
+def test_the_dataroot_is_asked_for():
+    with pytest.raises(UserError, match="--dataroot is needed"):
+        train_options.TrainOptions().parse([])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told_with_the_remedy():
+    with pytest.raises(UserError, match="--gpu_ids 0: no GPU.*--gpu_ids -1"):
+        parse("--gpu_ids", "0")
+
+
+def test_gpu_ids_minus_one_is_the_cpu_and_old_display_flags_are_accepted():
+    flags = "--gpu_ids -1 --display_id 1 --display_port 8097 --display_server http://localhost"
+    opt = parse(*flags.split(), "--display_env", "main", "--display_ncols", "4")[1]
+    assert (opt.device, opt.gpu_ids) == ("cpu", [])
+
+
+def test_the_seed_is_drawn_and_recorded_if_absent():
+    (first, opt), (_, other) = parse(), parse()
+    assert first.values["seed"] == opt.seed != other.seed
+    assert parse("--seed", "7")[1].seed == 7
+
+
+def test_a_suffix_is_filled_in():
+    opt = parse("--name", "maps", "--suffix", "{netG}_{load_size}")[1]
+    assert opt.name == "maps_resnet_9blocks_286"
+
+
+def test_wgangp_with_batch_norm_is_warned_about(capsys):
+    parse("--gan_mode", "wgangp", "--norm", "batch")
+    assert "meant per image" in capsys.readouterr().err
+
+
+class TestWhatTestTakesFromTheRun:
+    @pytest.fixture
+    def run(self, tmp_path):
+        def write(*argv: str) -> None:
+            options, opt = parse("--name", "r", *argv)
+            options.save(opt.run_dir)
+
+        return write
+
+    def test_networks_channels_direction_and_scale(self, run):
+        run("--model", "pix2pix", "--netG", "resnet_6blocks", "--norm", "instance", "--ngf", "8",
+            "--no_dropout", "--input_nc", "1", "--direction", "BtoA", "--crop_size", "128",
+            "--load_size", "143")  # fmt: skip
+        opt = parse("--name", "r", test=True)[1]
+        assert (opt.model, opt.dataset_mode, opt.netG, opt.norm, opt.ngf) == (
+            "pix2pix", "aligned", "resnet_6blocks", "instance", 8)  # fmt: skip
+        assert (opt.no_dropout, opt.input_nc, opt.direction) == (True, 1, "BtoA")
+        assert (opt.crop_size, opt.load_size, opt.preprocess) == (128, 128, "resize_and_crop")
+        assert opt.serial_batches and opt.no_flip
+
+    @pytest.mark.parametrize(
+        ("trained", "given", "preprocess", "load", "crop"),
+        [
+            ("", "--crop_size 512", "resize_and_crop", 512, 512),
+            ("", "--load_size 512", "resize_and_crop", 512, 512),
+            ("", "--preprocess scale_width --load_size 1024", "scale_width", 1024, 256),
+            ("", "--preprocess none", "none", 256, 256),
+            ("--preprocess crop", "", "none", 256, 256),
+            ("--preprocess scale_width_and_crop --load_size 900", "", "scale_width", 900, 256),
+        ],
+    )
+    def test_the_scale_may_be_changed(self, run, trained, given, preprocess, load, crop):
+        run(*trained.split())
+        opt = parse("--name", "r", *given.split(), test=True)[1]
+        assert (opt.preprocess, opt.load_size, opt.crop_size) == (preprocess, load, crop)
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ("--netG unet_256", "trained with --netG resnet_9blocks, got unet_256"),
+            ("--ngf 8", "trained with --ngf 64, got 8"),
+            ("--norm batch", "trained with --norm instance, got batch"),
+            ("--direction BtoA", "trained with --direction AtoB, got BtoA"),
+            ("--output_nc 1", "trained with --output_nc 3, got 1"),
+        ],
+    )
+    def test_a_contradiction_is_refused(self, run, given, words):
+        run("--model", "cycle_gan")
+        with pytest.raises(UserError, match=words):
+            parse("--name", "r", *given.split(), test=True)
+
+    def test_a_dropout_contradiction_is_refused_and_the_same_value_is_fine(self, run):
+        run("--model", "pix2pix")
+        with pytest.raises(UserError, match="trained without --no_dropout, got --no_dropout"):
+            parse("--name", "r", "--no_dropout", test=True)
+        assert parse("--name", "r", "--norm", "batch", "--netG", "unet_256", test=True)
+
+    def test_without_a_run_the_flags_count(self):
+        opt = parse("--name", "none", "--netG", "unet_128", "--norm", "batch", test=True)[1]
+        assert (opt.model, opt.netG, opt.norm) == ("test", "unet_128", "batch")
+
+
+def test_saved_yaml_is_plain(tmp_path):
+    options, _ = parse("--model", "template")
+    options.save(tmp_path)
+    values = yaml.safe_load((tmp_path / "train_opt.yaml").read_text())
+    assert values["max_dataset_size"] == math.inf and values["seed"] == options.values["seed"]
