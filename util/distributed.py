@@ -5,7 +5,6 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import nn
 
 T = TypeVar("T")
@@ -100,12 +99,17 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         if not (self.training and dist.is_initialized()):
             return super().forward(x)
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        moments = torch.stack([x.sum((0, 2, 3)), x.square().sum((0, 2, 3))])
-        mean, mean_square = _SumOverProcesses.apply(moments) / count
-        variance = mean_square - mean.square()
+        mean = _SumOverProcesses.apply(x.sum((0, 2, 3))) / count
+        centred = x - _per_channel(mean)
+        variance = _SumOverProcesses.apply(centred.square().sum((0, 2, 3))) / count
         with torch.no_grad():
             unbiased = variance * (count / max(1, count - 1))
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased, self.momentum)
             self.num_batches_tracked += 1
-        return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centred * _per_channel(scale) + _per_channel(self.bias)
+
+
+def _per_channel(values: torch.Tensor) -> torch.Tensor:
+    return values.view(1, -1, 1, 1)

@@ -94,12 +94,12 @@ def _opening(
     head = tags.head(
         tags.meta(charset="utf-8"),
         tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
-        tags.meta(http_equiv="Content-Security-Policy", content=POLICY),
+        tags.meta(**{"http-equiv": "Content-Security-Policy", "content": POLICY}),
         tags.title(title),
         tags.style(raw(STYLE.replace("WIDTH", str(width)))),
     )
     if refresh_s is not None:
-        head.add(tags.meta(http_equiv="refresh", content=str(refresh_s)))
+        head.add(tags.meta(**{"http-equiv": "refresh", "content": str(refresh_s)}))
     fact_list = tags.dl()
     for name, value in facts.items():
         fact_list.add(tags.dt(name), tags.dd(value))

@@ -1,0 +1,40 @@
+"""Run by test_distributed.py in two processes: their averaged step is that of the double batch."""
+
+import copy
+import sys
+
+import torch
+from torch import nn
+
+from models import networks
+from util import distributed
+
+
+def step(net: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
+    """One step of SGD on a mean loss. Returns: gradients and running statistics."""
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    distributed.average_gradients(optimizer)
+    (net(images).square().mean() + net(-images).abs().mean()).backward()  # called twice
+    optimizer.step()
+    statistics = [b for b in net.buffers() if b.is_floating_point()]
+    return [p.grad.clone() for p in net.parameters()] + [b.clone() for b in statistics]
+
+
+def main(norm: str) -> None:
+    torch.manual_seed(0)
+    net = networks.define_D(3, 8, "basic", norm=norm)
+    alone = copy.deepcopy(net)
+    images = torch.randn(4, 3, 32, 32)
+    expected = step(alone, images)  # before the group exists: one process, double batch
+    assert distributed.start(torch.device("cpu")) == (distributed.rank() == 0)
+    half = images.chunk(2)[distributed.rank()]
+    found, wanted = (torch.cat([t.flatten() for t in ts]) for ts in (step(net, half), expected))
+    assert (found - wanted).norm() < 1e-5 * wanted.norm()
+    for mine, one in zip(net.parameters(), alone.parameters(), strict=True):
+        assert torch.allclose(mine, one, atol=1e-6)
+    assert distributed.from_rank_0(distributed.rank()) == 0
+    distributed.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

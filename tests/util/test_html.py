@@ -1,0 +1,101 @@
+"""Pages: they grow by a row, and a real browser shows them, whatever a file is called."""
+
+import html.parser
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from util.html import Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+NASTY = ["a b", 'it\'s "quoted"', "<script>alert(1)</script>".replace("/", "∕"), "50%#?&", "名前"]
+
+
+def page(folder: Path, **settings) -> Page:
+    return Page(folder / "index.html", "title <b>", {"fact": "<i>value"}, 64, **settings)
+
+
+def picture(folder: Path, name: str) -> str:
+    (folder / "images").mkdir(exist_ok=True)
+    Image.new("RGB", (4, 4), (255, 0, 0)).save(folder / "images" / name)
+    return f"images/{name}"
+
+
+class Links(html.parser.HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_after_every_row(tmp_path):
+    grown = page(tmp_path)
+    for number in range(1, 4):
+        grown.add_row(number, f"epoch {number}", [("real", picture(tmp_path, f"{number}.png"))])
+        found = Links((tmp_path / "index.html").read_text())
+        assert found.open == [] and found.tags.count("section") == number
+
+
+def test_a_row_costs_the_same_at_the_end_as_at_the_start(tmp_path, monkeypatch):
+    grown = page(tmp_path)
+    sizes = [os.path.getsize(tmp_path / "index.html")]
+    for number in range(100, 600):
+        grown.add_row(number, "epoch", [("real_A", "images/x.png")] * 3)
+        sizes.append(os.path.getsize(tmp_path / "index.html"))
+    steps = {b - a for a, b in zip(sizes, sizes[1:], strict=False)}
+    assert len(steps) == 1
+    written = []
+    monkeypatch.setattr(grown, "_replace_end", lambda offset, text: written.append(len(text)))
+    grown.add_row(600, "epoch", [("real_A", "images/x.png")] * 3)
+    assert written[0] < 2000  # and no more than the row is written
+
+
+def test_a_continued_page_replaces_later_rows(tmp_path):
+    first = page(tmp_path)
+    for number in (1, 2, 3):
+        first.add_row(number, f"epoch {number}", [])
+    page(tmp_path, keep_before=2).add_row(2, "epoch 2 again", [])
+    text = (tmp_path / "index.html").read_text()
+    assert "epoch 1<" in text and "epoch 2 again" in text
+    assert "epoch 3" not in text and "epoch 2<" not in text
+
+
+def test_names_are_escaped(tmp_path):
+    grown = page(tmp_path)
+    for number, name in enumerate(NASTY):
+        grown.add_row(number, name, [("<label>", f"images/{name}.png")])
+    text = (tmp_path / "index.html").read_text()
+    assert "<script" not in text and "<label>" not in text and "<b>" not in text
+    assert "http" not in text.replace("http-equiv", "")  # nothing from outside
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian: apt install chromium)")
+def test_a_browser_loads_every_picture_and_runs_no_script(tmp_path):
+    grown = page(tmp_path, newest_first=True, refresh_s=60)
+    for number, name in enumerate(NASTY):
+        grown.add_row(number, name, [("real", picture(tmp_path, f"{name}.png"))])
+    probe = tmp_path / "probe.html"  # counts loaded pictures, in a frame of the same folder
+    text = (tmp_path / "index.html").read_text().replace('loading="lazy"', "")
+    script = ("<script>onload=()=>{const all=[...document.images];document.title="
+              "all.filter(i=>i.naturalWidth==4).length+' of '+all.length}</script>")  # fmt: skip
+    allowed = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    assert allowed != text
+    probe.write_text(allowed.replace("</body>", script + "</body>"))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+               "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}",
+               "--virtual-time-budget=5000", "--dump-dom", probe.as_uri()]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert f"<title>{len(NASTY)} of {len(NASTY)}</title>" in done.stdout, done.stderr[-1000:]
