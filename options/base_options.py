@@ -140,13 +140,18 @@ class BaseOptions(ABC):
             self.set_by |= dict.fromkeys(layer, who)
         return self._make_opt(explicit, trained)
 
-    def _gather(self, argv: list[str]) -> tuple[OptionParser, dict[str, dict], dict[str, Any]]:
-        """(parser with all flags, config file -> values, the run's own options)."""
+    def common_parser(self) -> OptionParser:
+        """The parser before model and dataset have added their flags."""
         parser = OptionParser(description=sys.modules[type(self).__module__].__doc__)
         with parser.set_by("default"):
             BaseOptions.initialize(self, parser)
         with parser.set_by(self.command):
             self.initialize(parser)
+        return parser
+
+    def _gather(self, argv: list[str]) -> tuple[OptionParser, dict[str, dict], dict[str, Any]]:
+        """(parser with all flags, config file -> values, the run's own options)."""
+        parser = self.common_parser()
         given = parser.explicit([word for word in argv if word not in ("-h", "--help")])[0]
         configs = {file: load_config(file) for file in given.get("config", [])}
         early = {key: value for values in configs.values() for key, value in values.items()} | given

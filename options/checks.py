@@ -17,6 +17,9 @@ def check(opt: argparse.Namespace) -> None:
             f"--crop_size {opt.crop_size} is larger than --load_size {opt.load_size}; "
             f"use --load_size {opt.crop_size} or more, or --crop_size {opt.load_size} or less"
         )
+    if opt.use_wandb or (opt.display_id or 0) > 0:
+        flag = "--use_wandb" if opt.use_wandb else f"--display_id {opt.display_id}"
+        warn(f"{flag}: no live view is built yet; logs and web/index.html are in {opt.run_dir}")
     if opt.isTrain and opt.gan_mode == "wgangp" and opt.lambda_gp > 0 and "batch" in opt.norm:
         warn(
             f"--gan_mode wgangp with --norm {opt.norm}: the penalty is meant per image, and batch "

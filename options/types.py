@@ -20,6 +20,7 @@ def whole_number(low: int, high: float = math.inf) -> Callable[[str], int]:
             raise ArgumentTypeError(f"{text}: accepted: {accepted}")
         return value
 
+    parse.__name__ = accepted  # for argparse and the options reference
     return parse
 
 
@@ -40,6 +41,7 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
             raise ArgumentTypeError(f"{text!r}: accepted: {accepted}")
         return value
 
+    parse.__name__ = accepted
     return parse
 
 
@@ -54,6 +56,9 @@ def folder_name(text: str) -> str:
         raise ArgumentTypeError(f"{text!r}: accepted: the name of one folder, without / or \\")
     return text
 
+
+count_or_inf.__name__ = "a whole number from 1 up, or inf"
+folder_name.__name__ = "the name of one folder"
 
 positive_int = whole_number(1)
 non_negative_int = whole_number(0)

@@ -72,6 +72,4 @@ def test_interpolation_may_have_either_librarys_name(method):
     opt.preprocess, opt.load_size = "scale_width", 128
     result = get_transform(opt, method=method, convert=False)(golden_image(64, 48))
     assert result.size == (128, 96)
-    assert set(result.getdata()) <= set(golden_image(64, 48).getdata()) | set(
-        golden_image(64, 48).transpose(Image.Transpose.FLIP_LEFT_RIGHT).getdata()
-    )
+    assert set(np.unique(np.asarray(result))) <= set(np.unique(np.asarray(golden_image(64, 48))))

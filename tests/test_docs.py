@@ -1,0 +1,80 @@
+"""What the documents say is true: options, command lines, links, example code."""
+
+import re
+import shlex
+
+import pytest
+
+import data
+import models
+from options import test_options, train_options
+from scripts.write_options_reference import reference
+from tests.helpers import ROOT, TINY, make_aligned
+from tests.helpers import test as run_test
+from tests.helpers import train as run_train
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """(page, line) of every train.py and test.py command in the documents and docstrings."""
+    texts = [(page.name, page.read_text()) for page in PAGES]
+    texts += [(name, (ROOT / name).read_text().split('"""')[1]) for name in ("train.py", "test.py")]
+    pattern = re.compile(r"^ {4}(?:python|torchrun \S+) ((?:train|test)\.py .*)$", re.MULTILINE)
+    return [(name, line) for name, text in texts for line in pattern.findall(text)]
+
+
+def test_the_options_reference_is_current():
+    assert (ROOT / "docs" / "options.md").read_text() == reference(), (
+        "run: python scripts/write_options_reference.py"
+    )
+
+
+@pytest.mark.parametrize(("page", "line"), command_lines())
+def test_documented_command_lines_parse(page, line):
+    entry, *argv = shlex.split(line, comments=True)
+    argv = [word for word in argv if word != "..."]
+    if "blur" in argv:
+        pytest.skip("the example model, tested below")
+    parser = train_options.TrainOptions() if entry == "train.py" else test_options.TestOptions()
+    assert parser.parse(argv).name
+
+
+def test_every_flag_in_the_documents_exists():
+    known = set(re.findall(r"`--(\w+)`", (ROOT / "docs" / "options.md").read_text()))
+    known |= {"help", "nproc_per_node", "blur_px", "depth", "noise", "upgrade"}
+    of_pip = {"use", "pep517"}
+    for page in PAGES:
+        flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", page.read_text()))
+        assert flags - known - of_pip == set(), page.name
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_names_every_model_and_dataset():
+    text = (ROOT / "README.md").read_text()
+    for name in [*models.registry.names(), *data.registry.names()]:
+        assert name in text, name
+
+
+def test_the_examples_of_the_guides_run(tmp_path, monkeypatch):
+    """The model of new_model.md on the dataset of new_dataset.md: trained, tested."""
+    for package, name, page in ((models, "blur_model", "new_model"),
+                                (data, "noisy_dataset", "new_dataset")):  # fmt: skip
+        (code,) = re.findall(
+            r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.S
+        )
+        folder = tmp_path / "plugins" / package.__name__
+        folder.mkdir(parents=True)
+        (folder / f"{name}.py").write_text(code)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    root = make_aligned(tmp_path / "D", 2)
+    flags = ["--dataroot", root, "--name", "try", "--model", "blur", "--dataset_mode", "noisy"]
+    run_train(*flags, *TINY, "--netG", "resnet_6blocks", "--n_epochs", 1, "--n_epochs_decay", 0)
+    run_test("--dataroot", root, "--name", "try", "--gpu_ids", -1)
+    shown = {p.name for p in (tmp_path / "results" / "try" / "test_latest" / "images").iterdir()}
+    assert "0_soft.png" in shown

@@ -1,0 +1,40 @@
+"""Demo data and the demo itself, shortened."""
+
+import time
+
+from PIL import Image
+
+from datasets import make_demo_data
+from scripts import demo
+from tests.helpers import pictures
+
+
+def test_demo_data_is_the_same_at_every_call_and_quick(tmp_path):
+    started = time.time()
+    assert make_demo_data.main(["--out", str(tmp_path / "a")]) == 0
+    assert time.time() - started < 20
+    make_demo_data.main(["--out", str(tmp_path / "b")])
+    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.png"))
+    assert len(files) > 300
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_train_and_test_come_from_different_photographs(tmp_path):
+    make_demo_data.main(["--out", str(tmp_path)])
+    for train, test in (("edges2photo/train", "edges2photo/test"), ("photos/train", "photos/test"),
+                        ("photo2sepia/trainA", "photo2sepia/testA"),
+                        ("photo2sepia/trainB", "photo2sepia/testB")):  # fmt: skip
+        sources = [
+            {p.stem.rstrip("0123456789_") for p in (tmp_path / f).iterdir()} for f in (train, test)
+        ]
+        assert sources[0] and sources[1] and not sources[0] & sources[1]
+    pair = Image.open(next((tmp_path / "edges2photo" / "train").iterdir()))
+    assert pair.size == (256, 128)
+
+
+def test_the_demo_ends_with_a_page(tmp_path, capfd):
+    assert demo.main(["--out", str(tmp_path), "--epochs", "1"]) == 0
+    results = tmp_path / "results" / demo.NAME / "test_latest"
+    assert str(results / "index.html") in capfd.readouterr().out
+    assert len(pictures(results)) == 3 * 40
