@@ -2,7 +2,7 @@
 
     python train.py --dataroot ./datasets/maps --name maps --model cycle_gan
     python train.py --dataroot ./datasets/facades --name facades --model pix2pix --direction BtoA
-    (the same again with --continue_train goes on with a run)
+    python train.py --name facades --continue_train
 
 The run's folder, checkpoints/<name>, holds options, weights, logs and web/index.html.
 `--model X --help` lists the flags of model X; docs/training_and_testing.md explains the rest.

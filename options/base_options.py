@@ -1,7 +1,7 @@
 """Flags that train and test share, and how a value is decided.
 
-Precedence, lowest first: built-in < train/test < model < dataset < the run's own options (test) <
-`--config` files in order < command line.
+Precedence, lowest first: built-in < train/test < model < dataset < the run's own options (in test
+and with `--continue_train`) < `--config` files in order < command line.
 """
 
 import argparse
@@ -165,8 +165,10 @@ class BaseOptions(ABC):
         return parser, configs, trained
 
     def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
-        """The options the run was trained with, as far as the command takes any over."""
-        return {}
+        """The options that the run was trained with; empty if it left none."""
+        folder = Path(early["checkpoints_dir"]) / (str(early["name"]) + suffix_of(early))
+        saved = folder / "train_opt.yaml"
+        return load_config(saved) if saved.is_file() else {}
 
     def _make_opt(self, explicit: dict[str, Any], trained: dict[str, Any]) -> argparse.Namespace:
         if not self.values["dataroot"]:

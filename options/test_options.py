@@ -1,13 +1,11 @@
 """Test a trained model: translate a folder of images and write a page of the results."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from options import types
-from options.base_options import BaseOptions, suffix_of
+from options.base_options import BaseOptions
 from options.parser import OptionParser
-from options.saved import load_config
 from util.errors import UserError
 
 # What the weights were trained as: another value could only do harm, and is refused.
@@ -36,11 +34,6 @@ class TestOptions(BaseOptions):
         add("--num_test", type=types.count_or_inf, default=float("inf"), help="how many images")
         # fmt: on
         parser.set_defaults(model="test", load_size=parser.get_default("crop_size"), seed=0)
-
-    def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
-        name = str(early["name"]) + suffix_of(early)
-        saved = Path(early["checkpoints_dir"]) / name / "train_opt.yaml"
-        return load_config(saved) if saved.is_file() else {}
 
     def run_layer(
         self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]

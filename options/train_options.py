@@ -9,6 +9,10 @@ from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
 
+# Not taken over from the run that `--continue_train` goes on with.
+OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "epoch",
+               "epoch_count", "load_iter")  # fmt: skip
+
 
 class TrainOptions(BaseOptions):
     """The flags of train.py."""
@@ -61,7 +65,11 @@ class TrainOptions(BaseOptions):
     def run_layer(
         self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]
     ) -> dict[str, Any]:
-        return {}
+        """All of the run's options, but where it is, what it runs on, and how it is taken up."""
+        return {k: v for k, v in trained.items() if k in parser.flags() and k not in OF_THE_CALL}
+
+    def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
+        return super().run_options(early) if early["continue_train"] else {}
 
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         opt.epoch_count_given = "epoch_count" in explicit

@@ -1,6 +1,8 @@
 """Write docs/options.md from the parsers, so that it says what the code does.
 
-python scripts/write_options_reference.py
+    python scripts/write_options_reference.py
+
+tests/test_docs.py fails until it is current.
 """
 
 import argparse
@@ -23,8 +25,9 @@ INTRO = """# Options
 Written by `python scripts/write_options_reference.py` from the parsers; a test keeps it current.
 
 A value is decided in this order, the later wins: built-in default, train or test, model, dataset,
-the run's own options (in test), `--config` files in the order given, command line. `--config` takes
-YAML lines of the form `flag: value`; the `train_opt.yaml` that every run writes is one.
+the run's own options (in test and with `--continue_train`), `--config` files in the order given,
+command line. `--config` takes YAML lines of the form `flag: value`; the `train_opt.yaml` that every
+run writes is one.
 `python train.py --model X --help` shows the flags of model X and of its dataset.
 """
 

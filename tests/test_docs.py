@@ -36,6 +36,8 @@ def test_documented_command_lines_parse(page, line):
     argv = [word for word in argv if word != "..."]
     if "blur" in argv:
         pytest.skip("the example model, tested below")
+    if "--dataroot" not in argv:
+        argv += ["--dataroot", "taken from the run"]
     parser = train_options.TrainOptions() if entry == "train.py" else test_options.TestOptions()
     assert parser.parse(argv).name
 

@@ -91,6 +91,13 @@ def test_continue_train_takes_up_weights_epoch_and_schedule(tmp_path, pairs, cap
     assert "already complete (epoch 4 of 4)" in capsys.readouterr().out
 
 
+def test_continue_train_needs_no_other_flag(tmp_path, pairs):
+    run_train(*pairs, *PIX2PIX, *ONE_EPOCH, "--direction", "BtoA", "--lambda_L1", 7)
+    run_train("--name", "p", "--continue_train", "--n_epochs", 2, "--gpu_ids", -1)
+    saved = (tmp_path / "checkpoints" / "p" / "train_opt.yaml").read_text()
+    assert "direction: BtoA" in saved and "lambda_L1: 7" in saved and "n_epochs: 2" in saved
+
+
 def test_an_epoch_count_on_the_command_line_wins(tmp_path, pairs):
     run_train(*pairs, *PIX2PIX, *ONE_EPOCH)
     run_train(*pairs, *PIX2PIX, "--n_epochs", 6, "--n_epochs_decay", 0, "--continue_train",
