@@ -220,6 +220,8 @@ class BaseModel(ABC):
 
         It is `loss_G` where the model has one, else the sum of the losses that are not D's.
         """
+        if self.opt.lr_policy != "plateau":
+            return
         names = [name for name in self.loss_names if not name.startswith("D")]
         names = ["G"] if hasattr(self, "loss_G") else names
         self._metric_sum = self._metric_sum + sum(self._loss(name) for name in names)

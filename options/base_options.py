@@ -17,7 +17,7 @@ from models.networks import DISCRIMINATORS, GENERATORS, INIT_TYPES, NORMS
 from options import checks, types
 from options.parser import OptionParser
 from options.saved import load_config, option_table, save_options
-from util import checkpoint
+from util import checkpoint, distributed
 from util.device import DEVICE_HELP, resolve_device
 from util.direction import DIRECTIONS
 from util.errors import UserError, warn
@@ -129,10 +129,8 @@ class BaseOptions(ABC):
         layers = [(file, parser.from_config(values, file)) for file, values in configs.items()]
         layers += [("command line", command_line)]
         explicit = {key: value for _, layer in layers for key, value in layer.items()}
-        layers = [
-            (f"run {trained.get('name')}", self.run_layer(parser, trained, explicit)),
-            *layers,
-        ]
+        from_run = parser.from_config(self.run_layer(parser, trained, explicit), "train_opt.yaml")
+        layers = [(f"run {trained.get('name')}", from_run), *layers]
         self.builtin = parser.builtin
         self.values, self.set_by = parser.defaults(), dict(parser.owner)
         for who, layer in layers:
@@ -142,7 +140,7 @@ class BaseOptions(ABC):
 
     def common_parser(self) -> OptionParser:
         """The parser before model and dataset have added their flags."""
-        parser = OptionParser(description=sys.modules[type(self).__module__].__doc__)
+        parser = OptionParser(self.command, sys.modules[type(self).__module__].__doc__)
         with parser.set_by("default"):
             BaseOptions.initialize(self, parser)
         with parser.set_by(self.command):
@@ -162,6 +160,9 @@ class BaseOptions(ABC):
             with parser.set_by(f"{registry.suffix} {name}"):
                 registry.find(name).modify_commandline_options(parser, self.isTrain)
         parser.offer_help()
+        if {"-h", "--help"} & set(argv):
+            parser.print_help()
+            sys.exit(0)
         return parser, configs, trained
 
     def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +183,8 @@ class BaseOptions(ABC):
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
         opt.epoch_label = checkpoint.epoch_label(opt.epoch, opt.load_iter)
         device = resolve_device(opt.device, opt.gpu_ids)
-        if opt.gpu_ids and "," in opt.gpu_ids and device.type == "cuda":
+        several = device.type == "cuda" and "," in (opt.gpu_ids or "")
+        if several and distributed.world_size() == 1:
             warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
         opt.device, opt.gpu_ids = str(device), [device.index] if device.type == "cuda" else []
         checks.check(opt)

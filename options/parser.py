@@ -15,8 +15,9 @@ class OptionParser(argparse.ArgumentParser):
     Plug-ins use it like any ArgumentParser (`add_argument`, `set_defaults`).
     """
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, command: str, description: str) -> None:
         super().__init__(
+            usage=f"python {command}.py --dataroot FOLDER --name NAME [--flag value ...]",
             description=description,
             allow_abbrev=False,
             add_help=False,  # added once all flags are known, so that --help shows all

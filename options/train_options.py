@@ -72,4 +72,4 @@ class TrainOptions(BaseOptions):
         return super().run_options(early) if early["continue_train"] else {}
 
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
-        opt.epoch_count_given = "epoch_count" in explicit
+        opt.epoch_count_given = self.set_by["epoch_count"] == "command line"

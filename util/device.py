@@ -52,7 +52,7 @@ def _from_gpu_ids(gpu_ids: str) -> str:
     except ValueError:
         raise UserError(f"--gpu_ids {gpu_ids}: accepted: -1 (CPU), 0, 1, 0,1, ...") from None
     used = [number for number in numbers if number >= 0]
-    return f"cuda:{used[0]}" if used else "cpu"
+    return f"cuda:{used[distributed.local_rank() % len(used)]}" if used else "cpu"
 
 
 def _has_mps() -> bool:

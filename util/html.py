@@ -54,9 +54,7 @@ class Page:
     ) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if keep_before is not None and self.path.is_file():
-            self._drop_rows_from(keep_before)
-        else:
+        if keep_before is None or not self._drop_rows_from(keep_before):
             opening = _opening(title, facts, width, newest_first, refresh_s)
             self.path.write_text(opening + CLOSING, encoding="utf-8")
 
@@ -75,12 +73,16 @@ class Page:
             grid.add(tags.figure(tags.a(image, href=link), tags.figcaption(label)))
         self._replace_end(-len(CLOSING), section.render(pretty=False) + "\n" + CLOSING)
 
-    def _drop_rows_from(self, number: int) -> None:
-        text = self.path.read_text(encoding="utf-8")
+    def _drop_rows_from(self, number: int) -> bool:
+        """Cut an existing page before a row. Returns: whether there is a page of ours."""
+        text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
+        if not text.endswith(CLOSING):
+            return False
         for row in re.finditer(r'^<section id="row-(\d+)">', text, flags=re.MULTILINE):
             if int(row[1]) >= number:
                 self.path.write_text(text[: row.start()] + CLOSING, encoding="utf-8")
-                return
+                break
+        return True
 
     def _replace_end(self, offset: int, text: str) -> None:
         with open(self.path, "r+b") as file:

@@ -64,8 +64,9 @@ class Visualizer:
         self.page: Page | None = None
         self.shown_epoch = 0  # the last epoch with a row on the page
         self.bar: tqdm | None = None
-        self.waited_s = self.worked_s = 0.0  # for data, on steps, since the last line of losses
-        self.images = 0  # seen since the last line of losses
+        # Since the last line of losses: seconds waited for data and spent on steps, images seen.
+        self.waited_s, self.worked_s, self.images = 0.0, 0.0, 0
+        self.step_began = 0.0
         if not writes:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -90,11 +91,12 @@ class Visualizer:
         try:
             asked = time.perf_counter()
             for batch in loader:
-                came = time.perf_counter()
-                yield batch
-                asked, self.waited_s = time.perf_counter(), self.waited_s + came - asked
-                self.worked_s += asked - came
+                self.step_began = time.perf_counter()
+                self.waited_s += self.step_began - asked
                 self.images += batch_size
+                yield batch
+                asked = time.perf_counter()
+                self.worked_s += asked - self.step_began
                 if self.bar is not None:
                     self.bar.update(min(batch_size, total - self.bar.n))
         finally:
@@ -108,12 +110,13 @@ class Visualizer:
         Args:
             epoch_images, images: images seen in this epoch, and in the run.
         """
-        seen = max(1, self.images)
-        per_image_s, waited_s = self.worked_s / seen, self.waited_s / seen
-        self.waited_s, self.worked_s, self.images = 0.0, 0.0, 0
         if not self.writes:
             return
-        losses, lr = model.get_current_losses(), model.learning_rate()
+        losses, lr = model.get_current_losses(), model.learning_rate()  # waits for the device
+        now = time.perf_counter()
+        per_image_s = (self.worked_s + now - self.step_began) / self.images
+        waited_s = self.waited_s / self.images
+        self.waited_s, self.worked_s, self.images, self.step_began = 0.0, 0.0, 0, now
         values = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
         line = (
             f"(epoch: {epoch}, iters: {epoch_images}, time: {per_image_s:.3f}, "

@@ -73,6 +73,13 @@ def test_a_continued_page_replaces_later_rows(tmp_path):
     assert "epoch 3" not in text and "epoch 2<" not in text
 
 
+def test_a_page_of_another_program_is_replaced(tmp_path):
+    (tmp_path / "index.html").write_text("<html><body><h3>epoch [1]</h3></body></html>")
+    page(tmp_path, keep_before=2).add_row(2, "epoch 2", [])
+    text = (tmp_path / "index.html").read_text()
+    assert "epoch [1]" not in text and Links(text).tags.count("section") == 1
+
+
 def test_names_are_escaped(tmp_path):
     grown = page(tmp_path)
     for number, name in enumerate(NASTY):
