@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     mode = model.test_mode(opt.eval)
     count = int(min(len(dataset), opt.num_test))
     print(options.describe(opt.verbose))
-    print(f"{opt.netG}, norm {opt.norm}: {mode}")
+    print(f"norm and dropout: {mode}")
     print(f"testing {count} of {len(dataset)} images on {opt.device}")
     iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
@@ -56,7 +56,7 @@ def write_results(
     """Translate the first `count` images; write <stem>_<visual>.png each, and the page."""
     facts = {
         "model": opt.model,
-        "network": f"{opt.netG}, norm {opt.norm}: {mode}",
+        "norm and dropout": mode,
         "weights": f"{opt.run_dir}, epoch {opt.epoch_label}",
         "data": opt.dataroot,
     }

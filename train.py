@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         model.print_networks(opt.verbose)
         print(f"training on {opt.device}; {len(dataset)} images an epoch")
     if opt.dry_run:
-        return dry_run(opt, dataset)
+        return dry_run(opt, dataset, model)
     model.setup(opt)  # with --continue_train: weights, epoch and schedule of the checkpoint
     images, last_epoch = model.images_seen, opt.n_epochs + opt.n_epochs_decay
     if opt.epoch_count > last_epoch:
@@ -94,9 +94,14 @@ def train_epoch(
     return images
 
 
-def dry_run(opt: argparse.Namespace, dataset: Loader) -> int:
-    """Read one batch, and tell what training would do."""
-    batch = next(iter(dataset))
+def dry_run(opt: argparse.Namespace, dataset: Loader, model: BaseModel) -> int:
+    """Take one step on one batch, and tell what training would do."""
+    model.setup(opt)
+    model.set_input(batch := next(iter(dataset)))
+    model.optimize_parameters()
+    model.compute_visuals()
+    print("losses:", ", ".join(model.get_current_losses()))
+    print("pictures:", ", ".join(model.get_current_visuals()))
     shapes = (f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
     print("first batch:", ", ".join(shapes))
     print(describe_schedule(opt.lr, **schedule_settings(opt)))

@@ -9,9 +9,9 @@ from PIL import Image
 from torch.utils import data
 
 from data import transforms
-from data.image_folder import IMG_EXTENSIONS, folders_in, make_dataset
+from data.image_folder import IMG_EXTENSIONS, make_dataset, subfolders
 from util.direction import oriented
-from util.errors import UserError
+from util.errors import UserError, did_you_mean
 
 
 class BaseDataset(data.Dataset, ABC):
@@ -41,6 +41,10 @@ class BaseDataset(data.Dataset, ABC):
 
     def images_in(self, folder: str, expected: str) -> list[str]:
         """Image paths below a folder; one line with the `expected` tree if there are none."""
+        if not os.path.isdir(self.root):
+            parent, name = os.path.split(os.path.abspath(self.root))
+            hint = did_you_mean(name, subfolders(parent)) or "; give the folder of the images"
+            raise UserError(f"--dataroot {self.root}: no such folder{hint}")
         if not os.path.isdir(folder):
             problem = f"no folder {folder}"
         elif not (paths := make_dataset(folder, self.opt.max_dataset_size)):
@@ -49,7 +53,7 @@ class BaseDataset(data.Dataset, ABC):
             return paths
         raise UserError(
             f"--dataroot {self.root}: {problem}; expected {expected}; "
-            f"folders in {self.root}: {folders_in(self.root)}"
+            f"folders there: {', '.join(subfolders(self.root)[:12]) or 'none'}"
         )
 
     def channels(self) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """Finding image files below a folder, and reading one."""
 
 import os
-from pathlib import Path
 
 from PIL import Image, ImageOps
 
@@ -54,9 +53,8 @@ def load_image(path: str, mode: str = "RGB") -> Image.Image:
         ) from error
 
 
-def folders_in(folder: str) -> str:
-    """The sub-folders' names in one line, for messages."""
+def subfolders(folder: str) -> list[str]:
+    """Names of the folders in a folder, for messages; empty if it does not exist."""
     if not os.path.isdir(folder):
-        return "no such folder"
-    names = sorted(entry.name for entry in Path(folder).iterdir() if entry.is_dir())
-    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"
+        return []
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())

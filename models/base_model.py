@@ -9,6 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from models import networks
 from models.losses import cal_gradient_penalty
 from util import checkpoint, distributed
 from util.direction import oriented
-from util.errors import warn
+from util.errors import UserError, warn
 
 
 class BaseModel(ABC):
@@ -139,19 +140,31 @@ class BaseModel(ABC):
 
     def networks(self) -> dict[str, nn.Module]:
         """Name -> network, for the names in `model_names`."""
-        return {name: getattr(self, "net" + name) for name in self.model_names}
+        return self._look_up("model_names", "net")
 
     def get_current_losses(self) -> dict[str, float]:
         """Name -> value of the last step, for the names in `loss_names`."""
-        return {name: float(self._loss(name)) for name in self.loss_names}
+        return {name: float(value) for name, value in self._losses().items()}
 
-    def _loss(self, name: str) -> torch.Tensor | float:
-        value = getattr(self, "loss_" + name)
-        return value.detach() if isinstance(value, torch.Tensor) else value
+    def _losses(self) -> dict[str, torch.Tensor | float]:
+        """Like get_current_losses, without waiting for the device."""
+        losses = self._look_up("loss_names", "loss_")
+        return {k: v.detach() if isinstance(v, torch.Tensor) else v for k, v in losses.items()}
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
         """Name -> images (N, C, H, W) in [-1, 1], for the names in `visual_names`."""
-        return {name: getattr(self, name) for name in self.visual_names}
+        return self._look_up("visual_names", "")
+
+    def _look_up(self, list_name: str, prefix: str) -> dict[str, Any]:
+        """Name -> attribute, for the names of one of the lists."""
+        names = getattr(self, list_name)
+        for name in names:
+            if not hasattr(self, prefix + name):
+                raise UserError(
+                    f"{type(self).__name__}: {list_name} holds {name!r}, but there is no "
+                    f"self.{prefix}{name}; set it, or take the name out"
+                )
+        return {name: getattr(self, prefix + name) for name in names}
 
     def get_image_paths(self) -> list[str]:
         """The files of the current batch."""
@@ -196,18 +209,20 @@ class BaseModel(ABC):
                 on its neighbours in the batch.
         """
         modules = [m for net in self.networks().values() for m in net.modules()]
-        norms = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
-        dropout = any(isinstance(m, nn.Dropout) for m in modules)
+        kinds = sorted({type(m).__name__ for m in modules if "Norm" in type(m).__name__})
+        norm_layers = " and ".join(kinds) or "no norm layers"
         if eval_mode:
             self.eval()
-            return "batch norm by running statistics, dropout off (--eval)"
+            return f"{norm_layers} by running statistics if it has any, no dropout (--eval)"
         self.train()
-        for norm in norms:
+        batch_norms = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
+        for norm in batch_norms:
             norm.forward = functools.partial(
                 F.instance_norm, weight=norm.weight, bias=norm.bias, eps=norm.eps
             )
-        statistics = "batch norm by each image's own statistics" if norms else "no batch norm"
-        return f"{statistics}, {'dropout on, as in training' if dropout else 'no dropout'}"
+        own = " by each image's own statistics" if batch_norms else ""
+        dropout = any(isinstance(m, nn.Dropout) for m in modules)
+        return f"{norm_layers}{own}, {'dropout on, as in training' if dropout else 'no dropout'}"
 
     def test(self) -> None:
         """Forward without gradients, and the images to show."""
@@ -222,9 +237,9 @@ class BaseModel(ABC):
         """
         if self.opt.lr_policy != "plateau":
             return
-        names = [name for name in self.loss_names if not name.startswith("D")]
-        names = ["G"] if hasattr(self, "loss_G") else names
-        self._metric_sum = self._metric_sum + sum(self._loss(name) for name in names)
+        terms = [loss for name, loss in self._losses().items() if not name.startswith("D")]
+        terms = [self.loss_G.detach()] if hasattr(self, "loss_G") else terms
+        self._metric_sum = self._metric_sum + sum(terms)
         self._metric_count += 1
 
     def update_learning_rate(self) -> tuple[float, float]:

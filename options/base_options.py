@@ -159,6 +159,7 @@ class BaseOptions(ABC):
             name = early.get(key, own.get(key, parser.get_default(key)))
             with parser.set_by(f"{registry.suffix} {name}"):
                 registry.find(name).modify_commandline_options(parser, self.isTrain)
+        parser.warn_of_idle_defaults()
         parser.offer_help()
         if {"-h", "--help"} & set(argv):
             parser.print_help()

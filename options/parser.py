@@ -1,12 +1,13 @@
 """argparse, made strict and helpful: no abbreviations, near names, defaults with an owner."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from util.errors import UserError, did_you_mean
+from util.errors import UserError, did_you_mean, warn
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -41,7 +42,10 @@ class OptionParser(argparse.ArgumentParser):
     def set_by(self, who: str) -> Iterator[None]:
         """Flags added or given a new default inside belong to `who`, in --help too."""
         actions = len(self._actions)
-        yield
+        try:
+            yield
+        except argparse.ArgumentError as error:  # a flag that exists
+            raise UserError(f"{who}: {error}; choose another name") from None
         for dest, action in self.flags().items():
             if dest not in self.builtin:
                 self.builtin[dest], self.source[dest] = action.default, who
@@ -94,6 +98,12 @@ class OptionParser(argparse.ArgumentParser):
         except UserError as error:
             raise UserError(f"{file}: {error}") from None
 
+    def warn_of_idle_defaults(self) -> None:
+        """`set_defaults` of a plug-in accepts any name: say which ones no flag has."""
+        for name in self._defaults.keys() - self.flags().keys():
+            near = did_you_mean(f"--{name}", [f"--{flag}" for flag in self.flags()])
+            warn(f"set_defaults({name}={self._defaults[name]!r}): there is no flag --{name}{near}")
+
     def refuse_unknown(self, unknown: list[str]) -> None:
         """One line for the first thing that no flag knows."""
         if not unknown:
@@ -112,6 +122,7 @@ class OptionParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """argparse's way out, in our form."""
+        message = re.sub(r"invalid (\w+) value: (.+)", r"\2: accepted: \1", message)
         raise UserError(message.removeprefix("argument ").replace(": ", " ", 1))
 
     def offer_help(self) -> None:

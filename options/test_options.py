@@ -64,6 +64,12 @@ class TestOptions(BaseOptions):
 
 def refuse_contradictions(opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
     """One line for a flag that says something else than the run was trained with."""
+    trained_model = opt.trained.get("model", opt.model)
+    if opt.model not in (trained_model, "test"):
+        raise UserError(
+            f"run {opt.name} was trained with --model {trained_model}, got {opt.model}; "
+            "leave the flag out, or use --model test for one generator on a folder"
+        )
     for flag in FIXED_BY_TRAINING:
         given, was = explicit.get(flag), opt.trained.get(flag)
         chooses_generator = flag == "direction" and opt.model == "test"

@@ -142,6 +142,7 @@ def test_dry_run_tells_all_and_writes_nothing(tmp_path, pairs, capsys):
     run_train(*pairs, *PIX2PIX, "--n_epochs", 1, "--n_epochs_decay", 1, "--dry_run")
     text = capsys.readouterr().out
     assert "lambda_L1" in text and "network D" in text
+    assert "losses: G_GAN, G_L1, D_real, D_fake" in text and "pictures: real_A, fake_B" in text
     assert "first batch: A (1, 3, 32, 32), B (1, 3, 32, 32)" in text
     assert "learning rate of epoch 2: 0.0001" in text
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pairs"]
@@ -237,7 +238,7 @@ def test_batch_norm_in_test_mode_does_not_look_at_neighbours(tmp_path, pairs, ca
     for batch_size in (1, 3):
         run_test(*pairs, "--name", "p", "--gpu_ids", -1, "--batch_size", batch_size,
                  "--results_dir", f"r{batch_size}")  # fmt: skip
-    assert "batch norm by each image's own statistics, no dropout" in capsys.readouterr().out
+    assert "BatchNorm2d by each image's own statistics, no dropout" in capsys.readouterr().out
     one, three = (tmp_path / r / "p" / "test_latest" / "images" for r in ("r1", "r3"))
     for file in one.iterdir():
         a, b = (np.asarray(Image.open(p / file.name), dtype=int) for p in (one, three))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from util.errors import UserError
+from util.errors import UserError, did_you_mean
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 OLD_INSTANCE_NORM_KEYS = ("running_mean", "running_var", "num_batches_tracked")
@@ -66,7 +66,7 @@ def saved_epochs(folder: Path, name: str) -> list[str]:
 def _what_is_there(path: Path) -> str:
     if not path.parent.is_dir():
         runs = sorted(p.name for p in path.parent.parent.glob("*") if p.is_dir())
-        there = ", ".join(runs) or "none"
+        there = (", ".join(runs) or "none") + did_you_mean(path.parent.name, runs)
         return f"runs in {path.parent.parent}: {there} (--name, --checkpoints_dir)"
     match = re.match(r".+?_net_(.+)\.pth$", path.name)
     epochs = saved_epochs(path.parent, match[1]) if match else []

@@ -43,8 +43,9 @@ class Registry:
             is_plugin = isinstance(value, type) and issubclass(value, base)
             if is_plugin and key.replace("_", "").lower() == wanted:
                 return value
+        there = [k for k, v in vars(module).items() if isinstance(v, type) and v is not base]
         class_name = f"{name}_{self.suffix}".title().replace("_", "")
         raise UserError(
-            f"{module.__file__}: no class for {name!r}; "
+            f"{module.__file__}: no class for {name!r} among {', '.join(there) or 'none'}; "
             f"write `class {class_name}({self.base})` in it"
         )

@@ -77,7 +77,7 @@ def test_channels_that_images_do_not_have_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "flags", "words"),
     [
-        ("aligned", [], "no folder .*train.*side by side.*folders in .*: other"),
+        ("aligned", [], "no folder .*train.*side by side.*folders there: other"),
         ("unaligned", [], "no folder .*trainA.*trainA.*trainB"),
         ("single", ["--max_dataset_size", "1"], r"no image in .*accepted: \.jpg"),
     ],

@@ -1,5 +1,8 @@
 """Files from the wild: models and datasets as other people wrote them for the reference."""
 
+import re
+import sys
+
 import pytest
 
 import data
@@ -122,7 +125,10 @@ def plugins(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / f"{name}.py").write_text(text)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    return tmp_path
+    yield tmp_path
+    for name, module in list(sys.modules.items()):  # the next test's files have the same names
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def test_a_model_and_a_dataset_of_others_train_resume_and_test(plugins, capsys):
@@ -150,3 +156,28 @@ def test_a_file_without_the_class_is_told(plugins):
     (plugins / "plugins" / "models" / "empty_model.py").write_text("")
     with pytest.raises(UserError, match=r"empty_model\.py.*class EmptyModel\(BaseModel\)"):
         models.find_model_using_name("empty")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"G_L1", "D"]', '"G_L2", "D"]', "loss_names holds 'G_L2'.*no self.loss_G_L2"),
+        ('"real_B", "both"', '"real_B", "bath"', "visual_names holds 'bath'.*no self.bath"),
+        ('= ["G", "D"] if', '= ["G", "DD"] if', "model_names holds 'DD'.*no self.netDD"),
+        ('"--sketch_depth"', '"--beta1"', "model slip: .*conflicting option string: --beta1"),
+    ],
+)
+def test_a_plugins_mistake_is_told_by_the_dry_run(plugins, capsys, old, new, words):
+    text = MODEL.replace("'", '"').replace(old, new).replace("opt.sketch_depth", "1")
+    assert text.count(new) == 1
+    (plugins / "plugins" / "models" / "slip_model.py").write_text(text.replace("Sketch", "Slip"))
+    root = make_aligned(plugins / "data")
+    run_train("--dataroot", root, "--model", "slip", *TINY, "--dry_run", expect=2)
+    assert re.search(words, capsys.readouterr().err)
+
+
+def test_a_default_that_no_flag_has_is_warned_about(plugins, capsys):
+    text = MODEL.replace("norm='instance'", "nrom='batch'").replace("Sketch", "Nrom")
+    (plugins / "plugins" / "models" / "nrom_model.py").write_text(text)
+    run_train("--dataroot", make_aligned(plugins / "data"), "--model", "nrom", *TINY, "--dry_run")
+    assert "there is no flag --nrom; did you mean --norm?" in capsys.readouterr().err
