@@ -84,10 +84,10 @@ def translate(
         model.test()
         visuals = model.get_current_visuals()
         for i, path in enumerate(model.get_image_paths()):
-            if number == count:
-                return
             number += 1
             yield number, path, {label: images[i : i + 1] for label, images in visuals.items()}
+            if number == count:
+                return
 
 
 if __name__ == "__main__":

@@ -46,11 +46,13 @@ def load_image(path: str, mode: str = "RGB") -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert(mode)
+            upright = ImageOps.exif_transpose(image).convert(mode)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
             f"{path}: cannot be read as an image ({error}); replace or remove the file"
         ) from error
+    upright.info["path"] = path  # for messages of the transforms
+    return upright
 
 
 def subfolders(folder: str) -> list[str]:

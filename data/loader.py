@@ -39,9 +39,9 @@ class EpochSampler(Sampler[Position]):
         if self.shuffle:
             generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
             order = torch.randperm(self.size, generator=generator).tolist()
-        order += order[: -self.size % self.world_size]
-        for index in order[self.rank :: self.world_size][self.start :]:
-            yield self.epoch, index
+        for step in range(self.start, math.ceil(self.size / self.world_size)):
+            place = step * self.world_size + self.rank
+            yield self.epoch, order[place % self.size]
 
 
 class SeededDataset(Dataset):
@@ -75,6 +75,13 @@ def collate(samples: list[dict]) -> dict:
                 "not stack; use --batch_size 1, or --preprocess resize_and_crop"
             }
     return default_collate(samples)
+
+
+def checked(batch: dict) -> dict:
+    """The batch; the error that it carries is raised, here in the main process."""
+    if "error" in batch:
+        raise UserError(batch["error"])
+    return batch
 
 
 class Loader:
@@ -118,11 +125,13 @@ class Loader:
         """Choose the epoch, and how many of its samples (of this process) to leave out."""
         self.sampler.epoch, self.sampler.start = epoch, start
 
+    def peek(self) -> dict:
+        """A batch of the first sample, read in this process; the epochs are not touched."""
+        return checked(collate([self.loader.dataset[1, 0]]))
+
     def __len__(self) -> int:
         return self.size
 
     def __iter__(self) -> Iterator[dict]:
         for batch in self.loader:
-            if "error" in batch:
-                raise UserError(batch["error"])
-            yield batch
+            yield checked(batch)

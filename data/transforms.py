@@ -3,11 +3,14 @@
 Every step is a frozen dataclass, so worker processes can be started in any way (also spawn).
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image
 from torchvision import transforms
+
+from util.errors import UserError
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
 NONE_MULTIPLE = 4  # `--preprocess none` rounds both sides to a multiple of this, as published
@@ -44,15 +47,20 @@ class ScaleWidth:
 
 @dataclass(frozen=True)
 class Crop:
-    """The square of `size` px whose upper left corner is `position` = (x, y) px."""
+    """A square of `size` px; its upper left corner (x, y) px is drawn anew where none is given."""
 
-    position: tuple[int, int]
     size: int
+    position: tuple[int, int] | None = None
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        if image.width <= self.size and image.height <= self.size:
+        if min(image.size) < self.size:
+            raise UserError(
+                f"{image.info.get('path', 'image')}: {image.width}x{image.height} px is smaller "
+                f"than --crop_size {self.size}; use a smaller one, or a --preprocess that scales"
+            )
+        if image.size == (self.size, self.size):  # nothing to cut, wherever the position is
             return image
-        x, y = self.position
+        x, y = self.position or (random.randint(0, side - self.size) for side in image.size)
         return image.crop((x, y, x + self.size, y + self.size))
 
 
@@ -124,8 +132,7 @@ def build(
     elif preprocess == "none":
         steps.append(RoundSides(NONE_MULTIPLE, method))
     if "crop" in preprocess:
-        fixed = crop_position is not None
-        steps.append(Crop(crop_position, crop_size) if fixed else transforms.RandomCrop(crop_size))
+        steps.append(Crop(crop_size, crop_position))
     if random_flip:
         steps.append(transforms.RandomHorizontalFlip())
     elif flip:

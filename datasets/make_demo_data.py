@@ -6,8 +6,8 @@ Makes, the same at every call:
     edges2photo/{train,test}          A|B side by side: edges, photograph (--dataset_mode aligned)
     photo2sepia/{train,test}{A,B}     unpaired: photographs, old sepia prints (unaligned)
     photos/{train,test}               photographs, for colorization and style transfer
-Training and test crops come from different photographs. For edges2photo the test set holds the
-right view of a stereo pair whose left view is trained on, and a scene that is not trained on.
+Training and test crops come from different photographs. For edges2photo these are the two views of
+a stereo pair: the same scene, photographed from two places.
 """
 
 import argparse

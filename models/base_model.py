@@ -46,6 +46,7 @@ class BaseModel(ABC):
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
         self.schedulers: list = []
+        self._size_multiple = 1  # of the images' sides, for the generator that the flags describe
         self.images_seen = 0  # by the training that this one goes on from
         self._metric_sum: torch.Tensor | float = 0.0
         self._metric_count = 0
@@ -86,6 +87,9 @@ class BaseModel(ABC):
         o = self.opt
         if "crop" in o.preprocess:  # else the size depends on the image
             networks.check_generator_size(o.netG, o.crop_size)
+        elif "scale" in o.preprocess and self.isTrain:
+            networks.check_generator_size(o.netG, o.load_size, "load_size")
+        self._size_multiple = networks.SIZE_MULTIPLES[o.netG]
         return networks.define_G(
             input_nc, output_nc, o.ngf, o.netG, o.norm, not o.no_dropout, o.init_type, o.init_gain
         )
@@ -108,8 +112,20 @@ class BaseModel(ABC):
 
     def source_and_target(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch's images as `--direction` orients them, on the device, and `image_paths`."""
-        source, target = oriented(self.opt.direction, "A", "B")
+        o, (source, target) = self.opt, oriented(self.opt.direction, "A", "B")
+        for name in (source, target, f"{source}_paths"):
+            if name not in batch:
+                raise UserError(
+                    f"--dataset_mode {o.dataset_mode} gives no {name!r}, which --model {o.model} "
+                    "needs; use the model's own mode, or test.py --model test for one folder"
+                )
         self.image_paths = batch[f"{source}_paths"]
+        height, width = batch[source].shape[-2:]
+        if self.isTrain and (height % self._size_multiple or width % self._size_multiple):
+            raise UserError(
+                f"{self.image_paths[0]}: {width}x{height} px by --preprocess {o.preprocess}; "
+                f"--netG {o.netG} trains on multiples of {self._size_multiple}; use a crop mode"
+            )
         return self.to_device(batch[source]), self.to_device(batch[target])
 
     def to_device(self, images: torch.Tensor) -> torch.Tensor:
@@ -134,7 +150,8 @@ class BaseModel(ABC):
     ) -> None:
         """Freeze (False) or thaw (True) networks."""
         for net in [nets] if isinstance(nets, nn.Module) else nets:
-            net.requires_grad_(requires_grad)
+            if net is not None:
+                net.requires_grad_(requires_grad)
 
     # The names, looked up.
 
@@ -177,13 +194,13 @@ class BaseModel(ABC):
 
         With `--continue_train`, `opt.epoch_count` and `images_seen` come from the checkpoint.
         """
-        label = checkpoint.epoch_label(opt.epoch, opt.load_iter)
-        for net in self.networks().values():
-            net.to(self.device)
+        for part in [*vars(self).values(), *self.networks().values()]:
+            if isinstance(part, nn.Module):  # also those that are not saved, like a frozen teacher
+                part.to(self.device)
         if not self.isTrain or opt.continue_train:
-            self.load_networks(label)
+            self.load_networks(opt.epoch_label)
         if self.isTrain:
-            state = self._load_progress(opt, label) if opt.continue_train else None
+            state = self._load_progress(opt) if opt.continue_train else None
             self.schedulers = [networks.get_scheduler(o, opt) for o in self.optimizers]
             if state:
                 self.load_state_dict(state["model"])
@@ -245,13 +262,19 @@ class BaseModel(ABC):
     def update_learning_rate(self) -> tuple[float, float]:
         """Step the schedules; call at the end of an epoch. Returns: learning rate before, after."""
         before = self.learning_rate()
+        metric = distributed.mean(float(self._metric_sum) / max(1, self._metric_count))
         for scheduler in self.schedulers:
             if isinstance(scheduler, ReduceLROnPlateau):
-                scheduler.step(float(self._metric_sum) / max(1, self._metric_count))
+                scheduler.step(metric)
             else:
                 scheduler.step()
         self._metric_sum, self._metric_count = 0.0, 0
         return before, self.learning_rate()
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether a step was taken: before that there is nothing worth saving."""
+        return any(optimizer.state for optimizer in self.optimizers)
 
     def learning_rate(self) -> float:
         """The first optimizer's current learning rate."""
@@ -281,8 +304,8 @@ class BaseModel(ABC):
             state = {"epoch": epoch, "images": images, "model": self.state_dict()}
             checkpoint.save(state, checkpoint.state_path(self.save_dir, label))
 
-    def _load_progress(self, opt: argparse.Namespace, label: str) -> dict | None:
-        path = checkpoint.state_path(self.save_dir, label)
+    def _load_progress(self, opt: argparse.Namespace) -> dict | None:
+        path = checkpoint.state_path(self.save_dir, opt.epoch_label)
         if not path.is_file():
             warn(f"no {path.name} beside the weights: going on from epoch {opt.epoch_count}")
             return None

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from util.errors import UserError, did_you_mean
+from util.errors import UserError, choose
 
 GAN_MODES = ("lsgan", "vanilla", "wgangp")
 
@@ -21,12 +21,7 @@ class GANLoss(nn.Module):
         self, gan_mode: str, target_real_label: float = 1.0, target_fake_label: float = 0.0
     ) -> None:
         super().__init__()
-        if gan_mode not in GAN_MODES:
-            raise UserError(
-                f"--gan_mode {gan_mode}: unknown; accepted: {', '.join(GAN_MODES)}"
-                + did_you_mean(gan_mode, GAN_MODES)
-            )
-        self.gan_mode = gan_mode
+        self.gan_mode = choose("gan_mode", gan_mode, {mode: mode for mode in GAN_MODES})
         self.labels = {True: target_real_label, False: target_fake_label}
 
     def forward(self, prediction: torch.Tensor, target_is_real: bool) -> torch.Tensor:

@@ -5,7 +5,7 @@ weights. Images are (N, C, H, W); generators end in tanh, so their output lies i
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -14,21 +14,17 @@ from torch.nn import init
 from models.losses import GANLoss, cal_gradient_penalty  # noqa: F401  (the plug-in contract)
 from models.schedulers import get_scheduler  # noqa: F401  (the plug-in contract)
 from util.distributed import SyncBatchNorm2d
-from util.errors import UserError, did_you_mean
+from util.errors import UserError, choose
 
 NormLayer = Callable[[int], nn.Module]  # channels -> layer
 
 INIT_TYPES = ("normal", "xavier", "kaiming", "orthogonal")
 
 
-def instance_norm(channels: int) -> nn.Module:
-    """Without affine parameters or running statistics (CycleGAN, section 7.1)."""
-    return nn.InstanceNorm2d(channels, affine=False, track_running_stats=False)
-
-
 NORMS: dict[str, NormLayer] = {
-    "batch": nn.BatchNorm2d,
-    "instance": instance_norm,
+    # As partials of these classes: copied networks ask `norm_layer.func == nn.InstanceNorm2d`.
+    "batch": functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True),
+    "instance": functools.partial(nn.InstanceNorm2d, affine=False, track_running_stats=False),
     "syncbatch": SyncBatchNorm2d,
     "none": lambda channels: nn.Identity(),
 }
@@ -36,15 +32,7 @@ NORMS: dict[str, NormLayer] = {
 
 def get_norm_layer(norm_type: str = "instance") -> NormLayer:
     """The function that makes a normalisation layer from a number of channels."""
-    return _choose("norm", norm_type, NORMS)
-
-
-def _choose(flag: str, name: str, table: dict):
-    if name not in table:
-        raise UserError(
-            f"--{flag} {name}: unknown; accepted: {', '.join(table)}" + did_you_mean(name, table)
-        )
-    return table[name]
+    return choose("norm", norm_type, NORMS)
 
 
 def _needs_bias(norm_layer: NormLayer) -> bool:
@@ -54,14 +42,14 @@ def _needs_bias(norm_layer: NormLayer) -> bool:
 
 def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02) -> None:
     """Draw convolution weights by `init_type`, norm scales from N(1, init_gain), biases 0."""
-    draw = _choose("init_type", init_type, {
+    draw = choose("init_type", init_type, {
         "normal": lambda w: init.normal_(w, 0.0, init_gain),
         "xavier": lambda w: init.xavier_normal_(w, gain=init_gain),
         "kaiming": lambda w: init.kaiming_normal_(w, a=0, mode="fan_in"),
         "orthogonal": lambda w: init.orthogonal_(w, gain=init_gain),
     })  # fmt: skip
     for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
             draw(module.weight)
         elif isinstance(module, nn.BatchNorm2d):
             init.normal_(module.weight, 1.0, init_gain)
@@ -72,11 +60,12 @@ def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0
 
 
 def init_net(
-    net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: object = ()
+    net: nn.Module, init_type: str = "normal", init_gain: float = 0.02, gpu_ids: Sequence[int] = ()
 ) -> nn.Module:
-    """Draw a network's weights. `gpu_ids` is for old plug-ins: `BaseModel.setup` moves networks."""
+    """Draw a network's weights; put it on the first of `gpu_ids`, if any (else
+    `BaseModel.setup` moves it)."""
     init_weights(net, init_type, init_gain)
-    return net
+    return net.to(f"cuda:{gpu_ids[0]}") if gpu_ids else net
 
 
 class ResnetBlock(nn.Module):
@@ -109,8 +98,6 @@ class ResnetGenerator(nn.Module):
 
     Height and width must be multiples of 4 for an output of the input's size.
     """
-
-    size_multiple = 4
 
     def __init__(
         self,
@@ -284,18 +271,23 @@ GENERATORS: dict[str, Callable[..., nn.Module]] = {
     "unet_256": functools.partial(UnetGenerator, num_downs=8),
 }
 SIZE_MULTIPLES = {"resnet_9blocks": 4, "resnet_6blocks": 4, "unet_128": 128, "unet_256": 256}
-DISCRIMINATORS = ("basic", "n_layers", "pixel")
+DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
+    "basic": lambda nc, ndf, n_layers, norm_layer: NLayerDiscriminator(nc, ndf, 3, norm_layer),
+    "n_layers": NLayerDiscriminator,
+    "pixel": lambda nc, ndf, n_layers, norm_layer: PixelDiscriminator(nc, ndf, norm_layer),
+}
 
 
-def check_generator_size(netG: str, size: int) -> None:
-    """Raise UserError if images of size x size px do not fit a generator of GENERATORS."""
+def check_generator_size(netG: str, size: int, flag: str = "crop_size") -> None:
+    """Raise UserError if images of size x size px, from `--<flag>`, do not fit a generator."""
     multiple = SIZE_MULTIPLES[netG]
     if size % multiple:
         near = max(multiple, round(size / multiple) * multiple)
         fitting = [name for name, m in SIZE_MULTIPLES.items() if size % m == 0]
         raise UserError(
-            f"--crop_size {size} does not fit --netG {netG}: accepted are multiples of {multiple}; "
-            f"use --crop_size {near} (and a --load_size of at least that)"
+            f"--{flag} {size} does not fit --netG {netG}: accepted are multiples of {multiple}; "
+            f"use --{flag} {near}"
+            + (" (and a --load_size of at least that)" if flag == "crop_size" else "")
             + (f", or --netG {fitting[-1]}" if fitting else "")
         )
 
@@ -320,14 +312,14 @@ def define_G(
     use_dropout: bool = False,
     init_type: str = "normal",
     init_gain: float = 0.02,
-    gpu_ids: object = (),
+    gpu_ids: Sequence[int] = (),
 ) -> nn.Module:
-    """A generator of GENERATORS with drawn weights, on the CPU (`BaseModel.setup` moves it)."""
-    make = _choose("netG", netG, GENERATORS)
+    """A generator of GENERATORS with drawn weights."""
+    make = choose("netG", netG, GENERATORS)
     net = make(
         input_nc, output_nc, ngf=ngf, norm_layer=get_norm_layer(norm), use_dropout=use_dropout
     )
-    return init_net(net, init_type, init_gain)
+    return init_net(net, init_type, init_gain, gpu_ids)
 
 
 def define_D(
@@ -338,13 +330,9 @@ def define_D(
     norm: str = "batch",
     init_type: str = "normal",
     init_gain: float = 0.02,
-    gpu_ids: object = (),
+    gpu_ids: Sequence[int] = (),
 ) -> nn.Module:
     """A discriminator: `basic` (PatchGAN of 3 layers), `n_layers` (of n_layers_D) or `pixel`."""
-    norm_layer = get_norm_layer(norm)
-    make = _choose("netD", netD, {
-        "basic": lambda: NLayerDiscriminator(input_nc, ndf, 3, norm_layer),
-        "n_layers": lambda: NLayerDiscriminator(input_nc, ndf, n_layers_D, norm_layer),
-        "pixel": lambda: PixelDiscriminator(input_nc, ndf, norm_layer),
-    })  # fmt: skip
-    return init_net(make(), init_type, init_gain)
+    make = choose("netD", netD, DISCRIMINATORS)
+    net = make(input_nc, ndf, n_layers_D, get_norm_layer(norm))
+    return init_net(net, init_type, init_gain, gpu_ids)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from util.errors import UserError, did_you_mean
+from util.errors import choose
 
 LR_POLICIES = ("linear", "step", "plateau", "cosine")
 
@@ -33,13 +33,7 @@ def lr_factor(
     def cosine(epoch: int) -> float:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (epoch - 1) / max(1, total))))
 
-    table = {"linear": linear, "step": step, "cosine": cosine}
-    if policy not in table:
-        raise UserError(
-            f"--lr_policy {policy}: accepted: {', '.join(LR_POLICIES)}"
-            + did_you_mean(policy, LR_POLICIES)
-        )
-    return table[policy]
+    return choose("lr_policy", policy, {"linear": linear, "step": step, "cosine": cosine})
 
 
 def make_scheduler(

@@ -32,7 +32,7 @@ class TestModel(BaseModel):
         if not opt.model_suffix and not saved["G"] and (saved["G_A"] or saved["G_B"]):
             same_way = opt.direction == opt.trained.get("direction", "AtoB")
             opt.model_suffix = "_A" if same_way else "_B"
-        if opt.model_suffix == "_B":
+        if opt.model_suffix == "_B" and opt.trained:
             opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc
 
     def __init__(self, opt: argparse.Namespace) -> None:
@@ -46,6 +46,11 @@ class TestModel(BaseModel):
     def set_input(self, input: dict) -> None:
         self.real = self.to_device(input["A"])
         self.image_paths = input["A_paths"]
+        if self.real.shape[1] != self.opt.input_nc:
+            raise UserError(
+                f"{self.image_paths[0]}: {self.real.shape[1]} channels, but the network takes "
+                f"--input_nc {self.opt.input_nc}; use --dataset_mode single on one folder"
+            )
 
     def forward(self) -> None:
         self.fake = self.netG(self.real)

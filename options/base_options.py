@@ -5,6 +5,7 @@ and with `--continue_train`) < `--config` files in order < command line.
 """
 
 import argparse
+import glob
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -34,6 +35,8 @@ class BaseOptions(ABC):
         self.values: dict[str, Any] = {}  # flag -> value, as `--config` takes it
         self.set_by: dict[str, str] = {}  # flag -> who set the value
         self.builtin: dict[str, Any] = {}  # flag -> built-in default
+        self.text: dict[str, str] = {}  # flag -> what was given, where YAML has no type for it
+        self.run_name = ""  # of the run whose options are taken over
 
     def initialize(self, parser: argparse.ArgumentParser) -> None:
         """Add the flags that train and test share."""
@@ -50,7 +53,7 @@ class BaseOptions(ABC):
         add("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
         add("--suffix", default="",
             help="appended to the name, e.g. {model}_{netG}_size{load_size}")
-        add("--config", nargs="+", default=[], metavar="FILE",
+        add("--config", nargs="+", action="extend", default=[], metavar="FILE",
             help="YAML files of options; the later wins, the command line wins over all")
         add("--device", default="auto", help=DEVICE_HELP)
         add("--gpu_ids", help="old form of --device: -1 is the CPU, 0 or 0,1 the first of them")
@@ -131,7 +134,8 @@ class BaseOptions(ABC):
         explicit = {key: value for _, layer in layers for key, value in layer.items()}
         from_run = parser.from_config(self.run_layer(parser, trained, explicit), "train_opt.yaml")
         layers = [(f"run {trained.get('name')}", from_run), *layers]
-        self.builtin = parser.builtin
+        parser.refuse_missing(explicit.keys() | from_run.keys())
+        self.builtin, self.text = parser.builtin, parser.text
         self.values, self.set_by = parser.defaults(), dict(parser.owner)
         for who, layer in layers:
             self.values |= layer
@@ -152,7 +156,11 @@ class BaseOptions(ABC):
         parser = self.common_parser()
         given = parser.explicit([word for word in argv if word not in ("-h", "--help")])[0]
         configs = {file: load_config(file) for file in given.get("config", [])}
-        early = {key: value for values in configs.values() for key, value in values.items()} | given
+        early = {}
+        for file, values in configs.items():
+            known = {key: value for key, value in values.items() if key in parser.flags()}
+            early |= parser.from_config(known, file)
+        early |= given
         trained = self.run_options(parser.defaults() | early)
         for key, registry in (("model", models.registry), ("dataset_mode", data.registry)):
             own = self.run_layer(parser, trained, early)
@@ -168,9 +176,17 @@ class BaseOptions(ABC):
 
     def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
         """The options that the run was trained with; empty if it left none."""
-        folder = Path(early["checkpoints_dir"]) / (str(early["name"]) + suffix_of(early))
-        saved = folder / "train_opt.yaml"
-        return load_config(saved) if saved.is_file() else {}
+        runs = Path(early["checkpoints_dir"])
+        saved = [runs / early["name"] / "train_opt.yaml"]
+        if early["suffix"]:  # {flag}s in it were filled in with values that only the run knows
+            saved = sorted(runs.glob(f"{glob.escape(early['name'])}_*/train_opt.yaml"))
+        for file in saved:
+            options = load_config(file) if file.is_file() else {}
+            same = [options.get(key) == early[key] for key in ("name", "suffix")]
+            if options and (all(same) or not early["suffix"]):
+                self.run_name = file.parent.name
+                return options
+        return {}
 
     def _make_opt(self, explicit: dict[str, Any], trained: dict[str, Any]) -> argparse.Namespace:
         if not self.values["dataroot"]:
@@ -179,8 +195,7 @@ class BaseOptions(ABC):
             self.values["seed"] = draw_seed()
             self.set_by["seed"] = "drawn"
         opt = argparse.Namespace(**self.values, isTrain=self.isTrain, trained=trained)
-        self.finish(opt, explicit)
-        opt.name += suffix_of(vars(opt))
+        opt.name = self.run_name or opt.name + suffix_of(vars(opt))
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
         opt.epoch_label = checkpoint.epoch_label(opt.epoch, opt.load_iter)
         device = resolve_device(opt.device, opt.gpu_ids)
@@ -188,8 +203,12 @@ class BaseOptions(ABC):
         if several and distributed.world_size() == 1:
             warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
         opt.device, opt.gpu_ids = str(device), [device.index] if device.type == "cuda" else []
+        self.finish(opt, explicit)
         checks.check(opt)
         models.registry.find(opt.model).check_options(opt)
+        for flag in self.values.keys() - {"name", "device", "gpu_ids"}:
+            if self.values[flag] != getattr(opt, flag):
+                self.values[flag], self.set_by[flag] = getattr(opt, flag), self.command
         return opt
 
     def describe(self, all_options: bool = False) -> str:
@@ -198,7 +217,8 @@ class BaseOptions(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""
-        save_options(Path(folder), f"{self.command}_opt", self.values, self.describe(True))
+        values = self.values | {flag: self.text[flag] for flag in self.text if flag in self.values}
+        save_options(Path(folder), f"{self.command}_opt", values, self.describe(True))
 
 
 def suffix_of(options: dict[str, Any]) -> str:
@@ -207,7 +227,7 @@ def suffix_of(options: dict[str, Any]) -> str:
         return ""
     try:
         return "_" + types.folder_name(options["suffix"].format(**options))
-    except (KeyError, IndexError, argparse.ArgumentTypeError) as error:
+    except (LookupError, ValueError, AttributeError, argparse.ArgumentTypeError) as error:
         raise UserError(
             f"--suffix {options['suffix']}: {error}; accepted: text with {{flag}}s, e.g. {{netG}}"
         ) from None

@@ -3,10 +3,11 @@
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from options.saved import PLAIN
 from util.errors import UserError, did_you_mean, warn
 
 
@@ -21,12 +22,15 @@ class OptionParser(argparse.ArgumentParser):
             usage=f"python {command}.py --dataroot FOLDER --name NAME [--flag value ...]",
             description=description,
             allow_abbrev=False,
+            conflict_handler="resolve",  # plug-ins may define a flag that came later than they
             add_help=False,  # added once all flags are known, so that --help shows all
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         self.builtin: dict[str, Any] = {}  # flag -> its first default
         self.owner: dict[str, str] = {}  # flag -> who set its present default
         self.source: dict[str, str] = {}  # flag -> who defined it
+        # Flag -> what was given, where YAML has no type for the value.
+        self.text: dict[str, str] = {}
         self._last: dict[str, Any] = {}
 
     def flags(self) -> dict[str, argparse.Action]:
@@ -35,24 +39,45 @@ class OptionParser(argparse.ArgumentParser):
 
     def defaults(self) -> dict[str, Any]:
         """Flag -> default, converted by the flag's type where the default is a string."""
-        values = vars(self.parse_known_args([])[0])
+        with self._nothing_required():
+            values = vars(self.parse_known_args([])[0])
         return {dest: values[dest] for dest in self.flags()}
+
+    @contextmanager
+    def _nothing_required(self) -> Iterator[None]:
+        """Within, values may be missing: they can come from a file; see `refuse_missing`."""
+        required = [action for action in self._actions if action.required]
+        for action in required:
+            action.required = False
+        try:
+            yield
+        finally:
+            for action in required:
+                action.required = True
+
+    def refuse_missing(self, given: Iterable[str]) -> None:
+        """One line for the first required flag that nobody gave."""
+        for dest, action in self.flags().items():
+            if action.required and dest not in given:
+                raise UserError(f"--{dest} is needed: {action.help} ({self.source[dest]})")
 
     @contextmanager
     def set_by(self, who: str) -> Iterator[None]:
         """Flags added or given a new default inside belong to `who`, in --help too."""
-        actions = len(self._actions)
-        try:
-            yield
-        except argparse.ArgumentError as error:  # a flag that exists
-            raise UserError(f"{who}: {error}; choose another name") from None
+        before = self.flags()
+        yield
+        for dest in before.keys() & self.flags().keys():
+            if before[dest] is not self.flags()[dest]:
+                warn(f"{who} defines --{dest} anew: its meaning and default are the plug-in's now")
+                self.source[dest] = who
         for dest, action in self.flags().items():
             if dest not in self.builtin:
                 self.builtin[dest], self.source[dest] = action.default, who
             if dest not in self._last or self._last[dest] != action.default:
                 self.owner[dest] = who
             self._last[dest] = action.default
-        self._move_to_group(f"flags of {who}", self._actions[actions:])
+        added = [a for dest, a in self.flags().items() if before.get(dest) is not a]
+        self._move_to_group(f"flags of {who}", added)
 
     def _move_to_group(self, title: str, actions: list[argparse.Action]) -> None:
         """Show flags under a heading of their own; flags of plug-ins arrive without one."""
@@ -70,7 +95,8 @@ class OptionParser(argparse.ArgumentParser):
         try:
             for action in self._actions:
                 action.default = argparse.SUPPRESS
-            namespace, unknown = self.parse_known_args(argv)
+            with self._nothing_required():
+                namespace, unknown = self.parse_known_args(argv)
         finally:
             self._defaults = defaults
             for action, default in action_defaults.items():
@@ -79,24 +105,33 @@ class OptionParser(argparse.ArgumentParser):
 
     def from_config(self, values: dict[str, Any], file: str) -> dict[str, Any]:
         """A config file's values, checked and converted like those of the command line."""
-        argv, switched_off = [], {}
+        argv, switches = [], {}
         for key, value in values.items():
             action = self.flags().get(key)
             if action is None:
                 raise UserError(f"{file}: unknown option {key!r}{did_you_mean(key, self.flags())}")
+            flag = action.option_strings[-1]
             if action.nargs == 0:
-                if not isinstance(value, bool):
+                if type(value) is not type(action.const if action.const is not None else 0):
                     raise UserError(f"{file}: {key}: {value!r}: accepted: true, false")
-                argv += [f"--{key}"] if value else []
-                switched_off |= {} if value else {key: False}
+                switches[key] = value
             elif isinstance(value, list):
-                argv += [f"--{key}", *map(str, value)]
+                argv += [flag, *map(str, value)]
             elif value is not None:
-                argv.append(f"--{key}={value}")
+                argv.append(f"{flag}={value}")
         try:
-            return self.explicit(argv)[0] | switched_off
+            explicit, unknown = self.explicit(argv)
         except UserError as error:
             raise UserError(f"{file}: {error}") from None
+        if unknown:
+            raise UserError(f"{file}: {' '.join(unknown)}: accepted: one value, not a list")
+        return explicit | switches
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        value = super()._get_value(action, arg_string)
+        if not isinstance(value, PLAIN):
+            self.text[action.dest] = arg_string
+        return value
 
     def warn_of_idle_defaults(self) -> None:
         """`set_defaults` of a plug-in accepts any name: say which ones no flag has."""

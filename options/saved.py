@@ -7,7 +7,12 @@ import yaml
 
 from util.errors import UserError
 
-NOT_SAVED = ("config", "dry_run", "debug", "verbose")  # of one call, not of the run
+# Of one call, not of the run.
+NOT_SAVED = ("config", "dry_run", "debug", "verbose", "continue_train", "epoch", "epoch_count",
+             "load_iter")  # fmt: skip
+
+
+PLAIN = (bool, int, float, str, list)  # YAML's own; None means "not given"
 
 
 def load_config(file: str | Path) -> dict[str, Any]:
@@ -45,11 +50,6 @@ def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) ->
     """Write <stem>.txt and <stem>.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = {key: value for key, value in values.items() if key not in NOT_SAVED}
-    kept = {key: _plain(value) for key, value in kept.items() if value is not None}
+    kept = {key: value for key, value in kept.items() if isinstance(value, PLAIN)}
     (folder / f"{stem}.txt").write_text(table + "\n", encoding="utf-8")
     (folder / f"{stem}.yaml").write_text(yaml.safe_dump(kept, allow_unicode=True), encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """YAML's own types: plug-ins may give a flag any type."""
-    return value if isinstance(value, (bool, int, float, str, list)) else str(value)

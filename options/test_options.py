@@ -1,11 +1,13 @@
 """Test a trained model: translate a folder of images and write a page of the results."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
+from util import checkpoint
 from util.errors import UserError
 
 # What the weights were trained as: another value could only do harm, and is refused.
@@ -72,7 +74,8 @@ def refuse_contradictions(opt: argparse.Namespace, explicit: dict[str, Any]) -> 
         )
     for flag in FIXED_BY_TRAINING:
         given, was = explicit.get(flag), opt.trained.get(flag)
-        chooses_generator = flag == "direction" and opt.model == "test"
+        two_generators = checkpoint.saved_epochs(Path(opt.run_dir), "G_B")
+        chooses_generator = flag == "direction" and opt.model == "test" and two_generators
         same_maths = {str(given), str(was)} == {"batch", "syncbatch"}
         if given is None or was is None or given == was or chooses_generator or same_maths:
             continue

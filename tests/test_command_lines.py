@@ -103,7 +103,7 @@ def test_a_downloaded_model(root):
 
 
 def test_torchrun_with_two_processes_and_synchronised_batch_norm(root):
-    """Gloo is chosen on the CPU; one process writes; the averaged step is that of one batch."""
+    """Gloo is chosen on the CPU; one process writes. (test_distributed compares numbers.)"""
     line = "--dataroot D --name N --model cycle_gan --norm syncbatch --config short.yaml"
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*launch, str(ROOT / "train.py"), *line.split(), "--print_freq", "1"]

@@ -20,7 +20,7 @@ def allowed(importer: str, imported: str) -> bool:
     if room == "util":
         return other_room == "util"
     if room == "options":
-        return other_room != "train" and other_room != "test"
+        return other_room not in ("train", "test") and not other.endswith(("_model", "_dataset"))
     if other_room == "util":
         return True
     if other_room != room:

@@ -1,7 +1,11 @@
 """train.py and test.py as people use them."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,15 @@ from PIL import Image
 
 import models
 from models.pix2pix_model import Pix2PixModel
-from tests.helpers import TINY, make_aligned, make_single, make_unaligned, pictures
+from tests.helpers import (
+    ROOT,
+    TINY,
+    environment,
+    make_aligned,
+    make_single,
+    make_unaligned,
+    pictures,
+)
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util import checkpoint
@@ -98,6 +110,29 @@ def test_continue_train_needs_no_other_flag(tmp_path, pairs):
     assert "direction: BtoA" in saved and "lambda_L1: 7" in saved and "n_epochs: 2" in saved
 
 
+def test_plateau_goes_on_with_its_memory(tmp_path, pairs, monkeypatch):
+    """The rate falls in the same epoch whether the run was interrupted or not."""
+    from models import base_model
+
+    monkeypatch.setattr(base_model.distributed, "mean", lambda value: 1.0)  # never improves
+    more = [
+        "--lr_policy",
+        "plateau",
+        "--n_epochs_decay",
+        0,
+        "--print_freq",
+        5,
+        "--max_dataset_size",
+        5,
+    ]
+    run_train(*pairs, *PIX2PIX, *more, "--n_epochs", 9)
+    run_train(*pairs, *PIX2PIX, *more, "--n_epochs", 4, "--name", "q")
+    run_train("--name", "q", "--continue_train", "--n_epochs", 9, "--gpu_ids", -1)
+    straight, resumed = (metrics(tmp_path / "checkpoints" / name) for name in "pq")
+    assert [m["lr"] for m in resumed] == [m["lr"] for m in straight]
+    assert straight[-1]["lr"] < straight[0]["lr"]
+
+
 def test_an_epoch_count_on_the_command_line_wins(tmp_path, pairs):
     run_train(*pairs, *PIX2PIX, *ONE_EPOCH)
     run_train(*pairs, *PIX2PIX, "--n_epochs", 6, "--n_epochs_decay", 0, "--continue_train",
@@ -134,8 +169,57 @@ def test_ctrl_c_saves_and_exits_130(tmp_path, pairs, monkeypatch, capsys):
     monkeypatch.setattr(Pix2PixModel, "optimize_parameters", interrupted)
     run_train(*pairs, *PIX2PIX, "--n_epochs", 3, "--n_epochs_decay", 0, expect=130)
     assert "stopped in epoch 2" in capsys.readouterr().out
-    state = checkpoint.load(tmp_path / "checkpoints" / "p" / "latest_state.pth")
-    assert (state["epoch"], state["images"]) == (2, 5)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    run_train("--name", "p", "--continue_train", "--print_freq", 5, "--gpu_ids", -1)
+    lines = metrics(tmp_path / "checkpoints" / "p")
+    assert [(m["epoch"], m["images"]) for m in lines] == [(2, 10), (3, 15)]
+
+
+def test_a_real_ctrl_c_with_workers_ends_cleanly(tmp_path, pairs):
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, [*pairs, *PIX2PIX])]
+    command += ["--num_threads", "2", "--print_freq", "1", "--n_epochs", "1000"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("(epoch: 2"):
+            break
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it too
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "saved as `latest`" in out
+    assert "Traceback" not in err
+    assert (tmp_path / "checkpoints" / "p" / "latest_net_G.pth").is_file()
+
+
+def test_an_unreadable_file_in_mid_run_saves_and_exits_1(tmp_path, pairs, capsys):
+    (pairs[1] / "train" / "9.png").write_text("<html>")
+    run_train(*pairs, *PIX2PIX, *ONE_EPOCH, "--serial_batches", expect=1)
+    assert "9.png: cannot be read as an image" in capsys.readouterr().err
+    assert (tmp_path / "checkpoints" / "p" / "latest_net_G.pth").is_file()
+
+
+def test_a_run_saved_in_mid_epoch_begins_that_epoch_again(tmp_path, pairs):
+    run_train(*pairs, *PIX2PIX, "--n_epochs", 2, "--n_epochs_decay", 0, "--save_latest_freq", 8)
+    run = tmp_path / "checkpoints" / "p"
+    state = checkpoint.load(run / "latest_state.pth")
+    assert (state["epoch"], state["images"]) == (3, 10)  # complete
+    run_train(*pairs, *PIX2PIX, "--name", "q", "--n_epochs", 2, "--n_epochs_decay", 0,
+              "--save_latest_freq", 8, "--save_by_iter")  # fmt: skip
+    (tmp_path / "checkpoints" / "q" / "latest_state.pth").unlink()
+    run_train("--name", "q", "--continue_train", "--load_iter", 8, "--gpu_ids", -1,
+              "--print_freq", 5)  # fmt: skip
+    assert [m["epoch"] for m in metrics(tmp_path / "checkpoints" / "q")] == [2]
+
+
+def test_pictures_are_brought_up_to_date_when_update_html_freq_is_crossed(
+    tmp_path, pairs, monkeypatch
+):
+    seen, real = [], Pix2PixModel.compute_visuals
+    monkeypatch.setattr(Pix2PixModel, "compute_visuals", lambda self: seen.append(1) or real(self))
+    run_train(*pairs, *PIX2PIX, *ONE_EPOCH, "--display_freq", 100, "--update_html_freq", 2)
+    assert len(seen) == 3  # at 2 and 4 images, and at the end of the epoch
 
 
 def test_dry_run_tells_all_and_writes_nothing(tmp_path, pairs, capsys):
@@ -143,7 +227,7 @@ def test_dry_run_tells_all_and_writes_nothing(tmp_path, pairs, capsys):
     text = capsys.readouterr().out
     assert "lambda_L1" in text and "network D" in text
     assert "losses: G_GAN, G_L1, D_real, D_fake" in text and "pictures: real_A, fake_B" in text
-    assert "first batch: A (1, 3, 32, 32), B (1, 3, 32, 32)" in text
+    assert "sample: A (1, 3, 32, 32), B (1, 3, 32, 32)" in text
     assert "learning rate of epoch 2: 0.0001" in text
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pairs"]
 
@@ -157,6 +241,9 @@ def test_dry_run_tells_all_and_writes_nothing(tmp_path, pairs, capsys):
         ),
         (["--netG", "unet_256"], "--crop_size 32 does not fit --netG unet_256.*256"),
         (["--crop_size", 16], "--crop_size 16 is too small for --netD basic"),
+        (["--epoch_count", 9, "--n_epochs", 1, "--n_epochs_decay", 0], "--epoch_count 9 is beyond"),
+        (["--preprocess", "scale_width"], "--load_size 34 does not fit --netG resnet_6blocks"),
+        (["--dataset_mode", "single"], "--dataset_mode single gives no 'B'"),
         (["--phase", "val"], "no folder .*val"),
         (["--continue_train"], "latest_net_G.pth: no such checkpoint"),
     ],

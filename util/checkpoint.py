@@ -77,17 +77,20 @@ def _what_is_there(path: Path) -> str:
 
 
 def clean_state_dict(state_dict: dict, net: nn.Module) -> dict:
-    """Without prefixes of DataParallel or compiled modules, and without the statistics that
-    InstanceNorm kept before 2018."""
-    cleaned = {}
+    """As `net` expects it: without prefixes of DataParallel or compiled modules, without the
+    statistics that InstanceNorm kept before 2018, with BatchNorm's counter where it is absent."""
+    cleaned, own = {}, net.state_dict()
     for key, value in state_dict.items():
-        while key.startswith(WRAPPER_PREFIXES):
+        while key not in own and key.startswith(WRAPPER_PREFIXES):
             key = key.split(".", 1)[1]
         cleaned[key] = value
     for module_name, module in net.named_modules():
         if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats:
             for leaf in OLD_INSTANCE_NORM_KEYS:
                 cleaned.pop(f"{module_name}.{leaf}", None)
+        counter = f"{module_name}.num_batches_tracked"
+        if isinstance(module, nn.BatchNorm2d) and f"{module_name}.running_mean" in cleaned:
+            cleaned.setdefault(counter, own[counter])  # absent before torch 0.4.1
     return cleaned
 
 

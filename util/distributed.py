@@ -1,5 +1,6 @@
 """Several processes on one run (`torchrun`); with one process everything here does nothing."""
 
+import atexit
 import os
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ def start(device: torch.device) -> bool:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(stop)
     return rank() == 0
 
 
@@ -48,6 +50,15 @@ def stop() -> None:
     """Leave the group."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def mean(value: float) -> float:
+    """The mean of a number over the processes."""
+    if not dist.is_initialized():
+        return value
+    values: list = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return sum(values) / len(values)
 
 
 def average_gradients(optimizer: torch.optim.Optimizer) -> None:
@@ -83,9 +94,7 @@ class _SumOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor) -> torch.Tensor:
-        total = grad.clone()
-        dist.all_reduce(total)
-        return total
+        return _SumOverProcesses.apply(grad)  # differentiable again: a gradient penalty asks for it
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):

@@ -6,10 +6,15 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class UserError(ValueError):
     """A wrong flag, file or folder. The message holds the value, what is accepted, what to do."""
+
+    exit_code = 2  # 1 if a run had begun
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -19,8 +24,16 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
+def choose(flag: str, name: str, table: dict[str, T]) -> T:
+    """The entry of a table that a flag's value names; UserError with the accepted names if none."""
+    if name not in table:
+        accepted = ", ".join(table)
+        raise UserError(f"--{flag} {name}: accepted: {accepted}{did_you_mean(str(name), table)}")
+    return table[name]
+
+
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
-    """Decorate an entry point: a UserError becomes one line and exit code 2, Ctrl-C 130.
+    """Decorate an entry point: a UserError becomes one line and its exit code, Ctrl-C 130.
 
     `--debug` among the arguments shows the trace as well.
     """
@@ -33,9 +46,8 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
             if "--debug" in (sys.argv if argv is None else argv):
                 traceback.print_exc()
             print(f"error: {error}", file=sys.stderr)
-            return 2
+            return error.exit_code
         except KeyboardInterrupt:
-            print("stopped by Ctrl-C", file=sys.stderr)
             return 130
         except BrokenPipeError:  # the reader (`| head`) went away: nothing more can be said
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,5 +57,6 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
 
 
 def warn(message: str) -> None:
-    """Say something once at warning level, on stderr."""
-    print(f"warning: {message}", file=sys.stderr)
+    """Say something on stderr; of several processes only the first speaks."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"warning: {message}", file=sys.stderr)

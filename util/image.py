@@ -1,6 +1,6 @@
 """From tensors to pictures on disk."""
 
-from collections import Counter
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,11 +42,13 @@ def save_image(image_numpy: np.ndarray, image_path: str | Path, aspect_ratio: fl
 def unique_stems() -> Callable[[str], str]:
     """A function file -> stem; a stem that comes again gets a number, so that nothing is
     overwritten: 000.jpg -> 000, 000.png -> 000_2."""
-    seen: Counter[str] = Counter()
+    given: set[str] = set()
 
     def stem_of(path: str) -> str:
         stem = Path(path).stem
-        seen[stem] += 1
-        return stem if seen[stem] == 1 else f"{stem}_{seen[stem]}"
+        numbered = (f"{stem}_{number}" for number in itertools.count(2))
+        name = stem if stem not in given else next(n for n in numbered if n not in given)
+        given.add(name)
+        return name
 
     return stem_of

@@ -27,6 +27,15 @@ class Reporter(Protocol):
     def learning_rate(self) -> float: ...
 
 
+def describe_step(model: Reporter, batch: dict) -> str:
+    """What went into the model's last step, and what came out, by name."""
+    model.compute_visuals()
+    shapes = (f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
+    losses, pictures = model.get_current_losses(), model.get_current_visuals()
+    rows = {"sample": shapes, "losses": losses, "pictures": pictures}
+    return "\n".join(f"{what}: {', '.join(names)}" for what, names in rows.items())
+
+
 def crossed(before: int, after: int, every: int) -> bool:
     """Whether a counter that went from `before` to `after` reached a multiple of `every`."""
     return after // every > before // every
@@ -41,11 +50,11 @@ class Visualizer:
         run_dir: the run's folder.
         name: the run's name.
         n_epochs: number of the last epoch.
+        writes: whether this process is the one that writes and prints.
         html: keep a training page.
         winsize: px of a picture on the page.
-        first_epoch: rows of the page from this epoch on are replaced when the run is continued.
-        continued: go on with the files of an earlier session.
-        writes: whether this process is the one that writes and prints.
+        continued_from: go on with the files of an earlier session; the page's rows from this epoch
+            on are replaced. None: begin anew.
     """
 
     def __init__(
@@ -53,11 +62,10 @@ class Visualizer:
         run_dir: str | Path,
         name: str,
         n_epochs: int,
+        writes: bool = True,
         html: bool = True,
         winsize: int = 256,
-        first_epoch: int = 1,
-        continued: bool = False,
-        writes: bool = True,
+        continued_from: int | None = None,
     ) -> None:
         self.folder, self.name, self.n_epochs, self.writes = Path(run_dir), name, n_epochs, writes
         self.web = self.folder / "web"
@@ -70,7 +78,7 @@ class Visualizer:
         if not writes:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not continued:
+        if continued_from is None:
             (self.folder / "metrics.jsonl").write_text("")
         with open(self.folder / "loss_log.txt", "a") as log:
             log.write(f"================ Training Loss ({time.strftime('%c')}) ================\n")
@@ -78,7 +86,7 @@ class Visualizer:
             facts = {"pictures": "newest epoch first", "log": "../loss_log.txt"}
             self.page = Page(
                 self.web / "index.html", f"Training of {name}", facts, winsize, newest_first=True,
-                refresh_s=60, keep_before=first_epoch if continued else None,
+                refresh_s=60, keep_before=continued_from,
             )  # fmt: skip
             (self.web / "images").mkdir(exist_ok=True)
 

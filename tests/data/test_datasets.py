@@ -39,6 +39,13 @@ def test_aligned_halves_share_their_augmentation(tmp_path):
     assert torch.allclose(sample["A"], -sample["B"], atol=0.02)  # B is A's negative
 
 
+@pytest.mark.parametrize("mode", ["aligned", "unaligned", "single"])
+def test_an_image_smaller_than_the_crop_is_named(tmp_path, mode):
+    flags = ["--preprocess", "crop", "--crop_size", "64", "--load_size", "64"]
+    with pytest.raises(UserError, match=r"\d\.png: \d\dx48 px is smaller than --crop_size 64"):
+        first(make_data(tmp_path, mode), mode, *flags)
+
+
 def test_aligned_refuses_an_odd_width(tmp_path):
     (tmp_path / "train").mkdir()
     photo(0, (97, 48)).save(tmp_path / "train" / "odd.png")

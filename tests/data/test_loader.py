@@ -86,6 +86,11 @@ def test_processes_share_an_epoch_without_dropping_a_sample():
     assert {index for part in parts for _, index in part} == set(range(7))
 
 
+def test_more_processes_than_images_take_equal_steps():
+    parts = [list(EpochSampler(1, seed=1, shuffle=True, rank=r, world_size=4)) for r in range(4)]
+    assert parts == [[(1, 0)]] * 4
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_unreadable_file_is_one_line_from_any_process(workers):
     with pytest.raises(UserError) as caught:

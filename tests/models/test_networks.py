@@ -73,16 +73,32 @@ def test_drawn_weights_have_the_published_spread():
     assert all(not m.bias.any() for m in [*convs, *norms] if m.bias is not None)
 
 
-@pytest.mark.parametrize("init_type", networks.INIT_TYPES)
-def test_every_init_type_draws_finite_weights(init_type):
-    net = networks.define_D(3, 8, "basic", norm="batch", init_type=init_type)
-    assert all(p.isfinite().all() for p in net.parameters())
+@pytest.mark.parametrize(
+    ("init_type", "spread"),  # of a 3x3 convolution of 64 channels, gain 0.02 where it has one
+    [
+        ("normal", 0.02),
+        ("xavier", 0.02 * (2 / (9 * 64 + 9 * 64)) ** 0.5),
+        ("kaiming", (2 / (9 * 64)) ** 0.5),
+        ("orthogonal", 0.02 / (9 * 64) ** 0.5),
+    ],
+)
+def test_every_init_type_draws_with_its_spread(init_type, spread):
+    torch.manual_seed(0)
+    conv = networks.init_net(nn.Conv2d(64, 64, 3), init_type, 0.02)
+    assert conv.weight.std().item() == pytest.approx(spread, rel=0.03)
+    assert not conv.bias.any()
 
 
 def test_old_plugins_may_pass_gpu_ids():
-    assert networks.define_G(3, 3, 4, "unet_128", "batch", False, "normal", 0.02, [0])
-    assert networks.define_D(3, 4, "basic", 3, "batch", "normal", 0.02, [0])
-    assert networks.init_net(nn.Conv2d(1, 1, 1), "normal", 0.02, [0])
+    assert networks.define_G(3, 3, 4, "unet_128", "batch", False, "normal", 0.02, [])
+    assert networks.define_D(3, 4, "basic", 3, "batch", "normal", 0.02, [])
+    assert networks.init_net(nn.Conv2d(1, 1, 1), "normal", 0.02, [])
+
+
+def test_copied_networks_can_ask_what_kind_of_norm_they_got():
+    """As the reference's networks do, to decide about the convolutions' bias."""
+    assert networks.get_norm_layer("instance").func is nn.InstanceNorm2d
+    assert networks.get_norm_layer("batch").func is nn.BatchNorm2d
 
 
 def test_a_size_that_a_unet_cannot_take_is_told_in_one_line():

@@ -7,6 +7,7 @@ import pytest
 
 import data
 import models
+from options import test_options
 from tests.helpers import TINY, make_aligned, pictures
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
@@ -164,7 +165,6 @@ def test_a_file_without_the_class_is_told(plugins):
         ('"G_L1", "D"]', '"G_L2", "D"]', "loss_names holds 'G_L2'.*no self.loss_G_L2"),
         ('"real_B", "both"', '"real_B", "bath"', "visual_names holds 'bath'.*no self.bath"),
         ('= ["G", "D"] if', '= ["G", "DD"] if', "model_names holds 'DD'.*no self.netDD"),
-        ('"--sketch_depth"', '"--beta1"', "model slip: .*conflicting option string: --beta1"),
     ],
 )
 def test_a_plugins_mistake_is_told_by_the_dry_run(plugins, capsys, old, new, words):
@@ -174,6 +174,44 @@ def test_a_plugins_mistake_is_told_by_the_dry_run(plugins, capsys, old, new, wor
     root = make_aligned(plugins / "data")
     run_train("--dataroot", root, "--model", "slip", *TINY, "--dry_run", expect=2)
     assert re.search(words, capsys.readouterr().err)
+
+
+def test_flags_of_others_may_be_required_or_defined_anew(plugins, capsys):
+    """--lambda_gp is newer than most plug-ins; theirs counts."""
+    text = MODEL.replace("'--sketch_depth', type=int, default=2,", "'--vgg_path', required=True,")
+    text = text.replace("'--lambda_sketch'", "'--lambda_gp'").replace("opt.sketch_depth", "1")
+    text = text.replace("opt.lambda_sketch", "opt.lambda_gp").replace("Sketch", "Needy")
+    (plugins / "plugins" / "models" / "needy_model.py").write_text(text)
+    flags = ["--dataroot", make_aligned(plugins / "data"), "--model", "needy", *TINY, "--dry_run"]
+    run_train(*flags, expect=2)
+    assert (
+        "error: --vgg_path is needed: an architecture flag (model needy)" in capsys.readouterr().err
+    )
+    run_train(*flags, "--vgg_path", "x", "--lambda_gp", "3")
+    captured = capsys.readouterr()
+    assert "model needy defines --lambda_gp anew" in captured.err
+    assert "lambda_gp: 3.0" in captured.out
+
+
+def test_unusual_flags_of_plugins_come_back_from_the_run(plugins):
+    """A dash in the name, a switch that turns off, a counter, a type that YAML does not know."""
+    extra = """
+        parser.add_argument('--blur-px', type=int, default=1, help='x')
+        parser.add_argument('--no_attention', dest='attention', action='store_false', help='x')
+        parser.add_argument('--level', action='count', default=0, help='x')
+        parser.add_argument('--size', type=lambda t: tuple(map(int, t.split(','))), default=(1, 1),
+                            help='x')
+        return parser
+"""
+    text = MODEL.replace("        return parser\n", extra, 1).replace("Sketch", "Odd")
+    assert "--blur-px" in text
+    (plugins / "plugins" / "models" / "odd_model.py").write_text(text)
+    root = make_aligned(plugins / "data")
+    run_train("--dataroot", root, "--model", "odd", "--name", "o", *TINY, "--n_epochs", 1,
+              "--n_epochs_decay", 0, "--blur-px", 5, "--no_attention", "--level", "--level",
+              "--size", "3,4", "--max_dataset_size", 1)  # fmt: skip
+    opt = test_options.TestOptions().parse(["--dataroot", str(root), "--name", "o"])
+    assert (opt.blur_px, opt.attention, opt.level, opt.size) == (5, False, 2, (3, 4))
 
 
 def test_a_default_that_no_flag_has_is_warned_about(plugins, capsys):

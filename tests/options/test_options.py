@@ -27,6 +27,7 @@ def test_defaults_are_those_of_the_reference(key):
     expected = dict(golden()["option_defaults"][key])
     if command == "test":
         expected["num_test"] = "inf"  # the reference stops silently at 50 images
+        expected |= {"no_flip": True, "serial_batches": True}  # its test.py sets them after parsing
     for flag, value in expected.items():
         assert options.values[flag] == (math.inf if value == "inf" else value), flag
 
@@ -69,13 +70,29 @@ def test_what_a_run_saves_can_be_read_back_as_a_config(tmp_path):
     options, opt = parse("--model", "pix2pix", "--no_flip", "--ngf", "8", "--gpu_ids", "-1")
     options.save(tmp_path)
     again, opt2 = parse("--config", "train_opt.yaml")
-    of_the_call = {"config": None, "epoch_count_given": None}
+    of_the_call = {"config": None}
     assert vars(opt) | of_the_call == vars(opt2) | of_the_call
     text = (tmp_path / "train_opt.txt").read_text()
     assert "ngf: 8" in text and "[default: 64, set by command line]" in text
     assert "[default: instance, set by model pix2pix]" in text
     assert "[default: None, set by drawn]" in text  # the seed
     assert len({line.index(":") for line in text.splitlines()[1:-1]}) == 1  # aligned
+
+
+def test_config_may_be_given_twice(tmp_path):
+    (tmp_path / "a.yaml").write_text("ngf: 7\n")
+    (tmp_path / "b.yaml").write_text("ndf: 9\n")
+    opt = parse("--config", "a.yaml", "--config", "b.yaml")[1]
+    assert (opt.ngf, opt.ndf) == (7, 9)
+
+
+def test_help_shows_defaults_of_the_chosen_model(capsys):
+    with pytest.raises(SystemExit):
+        parse("--model", "pix2pix", "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "generator (default: unet_256)" in text and "weight of the L1 loss (default: 100.0)" in text
+    )
 
 
 def test_a_config_may_turn_a_models_switch_off(tmp_path):
@@ -91,6 +108,9 @@ def test_a_config_may_turn_a_models_switch_off(tmp_path):
         ("netG: resnet\n", "c.yaml: --netG resnet: accepted: resnet_9blocks"),
         ("no_flip: 3\n", "c.yaml: no_flip: 3: accepted: true, false"),
         ("- a\n- b\n", "c.yaml: accepted: YAML lines"),
+        ("model: pix2pi\n", "c.yaml: --model pix2pi: accepted: .*did you mean pix2pix"),
+        ("model: 5\n", "c.yaml: --model 5: accepted"),
+        ("netG: [resnet_6blocks, unet_256]\n", "c.yaml: unet_256: accepted: one value"),
         ("a: [\n", "c.yaml: not YAML"),
     ],
 )
@@ -127,6 +147,12 @@ def test_a_wrong_config_is_told_with_its_name(tmp_path, text, words):
         ("--name ..", "--name '..'"),
         ("--phase ../x", "--phase '../x'"),
         ("--suffix {netg}", "--suffix {netg}"),
+        ("--suffix {", "--suffix {"),
+        ("--suffix {model.x}", "--suffix {model.x}"),
+        (
+            "--epoch_count 5 --n_epochs 2 --n_epochs_decay 0",
+            "--epoch_count 5 is beyond the last epoch, 2",
+        ),
         ("--crop_size 300", "--crop_size 300 is larger than --load_size 286; use --load_size 300"),
         ("--gpu_ids x", "--gpu_ids x: accepted: -1"),
         ("--gpu_ids -1 --device cuda", "give one of the two"),
@@ -211,9 +237,23 @@ class TestWhatTestTakesFromTheRun:
         opt = parse("--name", "r", *given.split(), test=True)[1]
         assert (opt.preprocess, opt.load_size, opt.crop_size) == (preprocess, load, crop)
 
+    @pytest.mark.parametrize("suffix", ["{model}_{netG}", "size{load_size}", "{lambda_L1}"])
+    def test_a_run_with_a_suffix_is_found(self, run, suffix):
+        run("--model", "pix2pix", "--suffix", suffix, "--ngf", "8")
+        assert parse("--name", "r", "--suffix", suffix, test=True)[1].ngf == 8
+
+    def test_what_it_saves_is_what_was_used(self, run, tmp_path):
+        run()
+        options, _ = parse("--name", "r", "--crop_size", "64", test=True)
+        options.save(tmp_path)
+        saved = yaml.safe_load((tmp_path / "test_opt.yaml").read_text())
+        assert (saved["load_size"], saved["no_flip"], saved["serial_batches"]) == (64, True, True)
+
     @pytest.mark.parametrize(
         ("given", "words"),
         [
+            ("--model pix2pix", "trained with --model cycle_gan, got pix2pix"),
+            ("--model test --direction BtoA", "trained with --direction AtoB, got BtoA"),
             ("--netG unet_256", "trained with --netG resnet_9blocks, got unet_256"),
             ("--ngf 8", "trained with --ngf 64, got 8"),
             ("--norm batch", "trained with --norm instance, got batch"),

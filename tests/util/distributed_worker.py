@@ -1,4 +1,8 @@
-"""Run by test_distributed.py in two processes: their averaged step is that of the double batch."""
+"""Run by test_distributed.py in two processes.
+
+`step NORM`: their averaged step is that of one process with the double batch.
+`train FLAGS`: after a training without --seed they hold the same weights.
+"""
 
 import copy
 import sys
@@ -6,6 +10,7 @@ import sys
 import torch
 from torch import nn
 
+import train
 from models import networks
 from util import distributed
 
@@ -20,7 +25,16 @@ def step(net: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
     return [p.grad.clone() for p in net.parameters()] + [b.clone() for b in statistics]
 
 
-def main(norm: str) -> None:
+def check_training(*flags: str) -> None:
+    models, create_model = [], train.create_model
+    train.create_model = lambda opt: models.append(create_model(opt)) or models[0]
+    assert train.main(list(flags)) == 0
+    for net in models[0].networks().values():
+        mine = torch.cat([p.detach().flatten() for p in net.parameters()])
+        assert torch.equal(mine, distributed.from_rank_0(mine))
+
+
+def check_step(norm: str) -> None:
     torch.manual_seed(0)
     net = networks.define_D(3, 8, "basic", norm=norm)
     alone = copy.deepcopy(net)
@@ -37,4 +51,4 @@ def main(norm: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    {"step": check_step, "train": check_training}[sys.argv[1]](*sys.argv[2:])

@@ -36,6 +36,23 @@ def test_instance_norm_statistics_of_old_files_are_dropped(tmp_path, net):
     checkpoint.load_weights(net, tmp_path / "old.pth")
 
 
+def test_the_counter_that_old_batch_norms_lack_is_filled_in(tmp_path):
+    net = networks.define_D(3, 4, "basic", norm="batch")
+    old = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    torch.save(old, tmp_path / "old.pth")
+    checkpoint.load_weights(net, tmp_path / "old.pth")
+
+
+def test_a_network_may_call_a_part_module(tmp_path):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = nn.Conv2d(1, 1, 1)
+
+    torch.save(Net().state_dict(), tmp_path / "w.pth")
+    checkpoint.load_weights(Net(), tmp_path / "w.pth")
+
+
 def test_a_missing_file_is_told_with_what_is_there(tmp_path, net):
     for epoch in ("latest", "5", "10"):
         checkpoint.save(net.state_dict(), checkpoint.weights_path(tmp_path / "run", epoch, "G"))

@@ -1,15 +1,38 @@
+"""Two processes on one run: what they compute together, and what they leave."""
+
 import subprocess
 import sys
 
 import pytest
 
-from tests.helpers import ROOT, environment
+from tests.helpers import ROOT, TINY, environment, make_unaligned
+
+
+def two_processes(*argv: str) -> str:
+    """Output of the worker, run by two processes in the present folder."""
+    worker = ROOT / "tests" / "util" / "distributed_worker.py"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*launch, str(worker), *argv], env=environment(), capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 @pytest.mark.parametrize("norm", ["instance", "syncbatch"])
 def test_two_processes_make_the_step_of_one_with_the_double_batch(norm):
-    worker = ROOT / "tests" / "util" / "distributed_worker.py"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
-               "--standalone", str(worker), norm]  # fmt: skip
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0, done.stderr[-3000:]
+    two_processes("step", norm)
+
+
+def test_processes_agree_on_weights_and_rates_and_one_writes(tmp_path):
+    """Three images on two processes, plateau, and no --seed: each draws its own at first."""
+    root = make_unaligned(tmp_path / "data", 3)
+    tiny = TINY[: TINY.index("--seed")]
+    out = two_processes(
+        "train", "--dataroot", str(root), "--name", "d", "--model", "cycle_gan", "--netG",
+        "resnet_6blocks", *tiny, "--n_epochs", "8", "--n_epochs_decay", "0", "--lr_policy",
+        "plateau", "--lr", "0.01", "--print_freq", "1",
+    )  # fmt: skip
+    assert out.count("end of epoch 8 / 8") == 1
+    lines = (tmp_path / "checkpoints" / "d" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 8 * 2

@@ -32,7 +32,10 @@ def test_near_names_are_suggested_and_far_ones_are_not():
 
 @pytest.mark.parametrize(
     ("error", "code", "text"),
-    [(UserError("x is y"), 2, "error: x is y\n"), (KeyboardInterrupt(), 130, "stopped")],
+    [
+        (UserError("x is y"), 2, "error: x is y\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
 )
 def test_exit_codes(capsys, error, code, text):
     @one_line_errors
@@ -134,8 +137,8 @@ def test_aspect_ratio_stretches_the_saved_picture(tmp_path, ratio, size):
 
 def test_equal_stems_get_different_names():
     stem_of = unique_stems()
-    assert [stem_of(p) for p in ("a/0.png", "a/0.jpg", "b/0.png", "a/1.png")] == [
-        "0", "0_2", "0_3", "1"]  # fmt: skip
+    paths = ("a/0.png", "a/0.jpg", "b/0_2.png", "b/0.png", "a/1.png")
+    assert [stem_of(path) for path in paths] == ["0", "0_2", "0_2_2", "0_3", "1"]
 
 
 def test_a_counter_crosses_multiples_with_any_step():
