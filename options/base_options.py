@@ -35,7 +35,7 @@ class BaseOptions(ABC):
         self.values: dict[str, Any] = {}  # flag -> value, as `--config` takes it
         self.set_by: dict[str, str] = {}  # flag -> who set the value
         self.builtin: dict[str, Any] = {}  # flag -> built-in default
-        self.text: dict[str, str] = {}  # flag -> what was given, where YAML has no type for it
+        self.text: dict[tuple[str, str], str] = {}  # as in OptionParser
         self.run_name = ""  # of the run whose options are taken over
 
     def initialize(self, parser: argparse.ArgumentParser) -> None:
@@ -217,7 +217,7 @@ class BaseOptions(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""
-        values = self.values | {flag: self.text[flag] for flag in self.text if flag in self.values}
+        values = {k: self.text.get((k, repr(v)), v) for k, v in self.values.items()}
         save_options(Path(folder), f"{self.command}_opt", values, self.describe(True))
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -29,8 +28,8 @@ class OptionParser(argparse.ArgumentParser):
         self.builtin: dict[str, Any] = {}  # flag -> its first default
         self.owner: dict[str, str] = {}  # flag -> who set its present default
         self.source: dict[str, str] = {}  # flag -> who defined it
-        # Flag -> what was given, where YAML has no type for the value.
-        self.text: dict[str, str] = {}
+        # (flag, value's repr) -> what was given, where YAML has no type for the value.
+        self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
 
     def flags(self) -> dict[str, argparse.Action]:
@@ -130,7 +129,7 @@ class OptionParser(argparse.ArgumentParser):
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         value = super()._get_value(action, arg_string)
         if not isinstance(value, PLAIN):
-            self.text[action.dest] = arg_string
+            self.text[action.dest, repr(value)] = arg_string
         return value
 
     def warn_of_idle_defaults(self) -> None:
@@ -163,6 +162,3 @@ class OptionParser(argparse.ArgumentParser):
     def offer_help(self) -> None:
         """Add --help, once every flag is there."""
         self.add_argument("-h", "--help", action="help", help="show this list and stop")
-
-    def print_help(self, file=None) -> None:
-        self._print_message(self.format_help(), file or sys.stdout)
