@@ -38,5 +38,6 @@ test: $(VENV)/.installed-dev ## the whole test suite
 lint: $(VENV)/.installed-dev ## style and mistakes
 	$(PY) -m ruff check .
 
-bench: setup ## seconds per training step, small and default networks
+bench: setup ## seconds per training step and per loaded image
 	$(PY) benchmarks/train_step.py
+	$(PY) benchmarks/loader.py

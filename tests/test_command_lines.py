@@ -76,6 +76,17 @@ def test_pix2pix_lines_from_training_to_single_images(root):
     assert "0_fake.png" in pictures(results)
 
 
+def test_colorization_lines(root):
+    (root / "unet.yaml").write_text((root / "unet.yaml").read_text() + "batch_size: 2\n")
+    line = "--dataroot D --name N --model colorization"
+    run_train(*line.split(), "--config", "unet.yaml")
+    run_test(*line.split(), "--gpu_ids", "-1", "--batch_size", "2")
+    shown = pictures(root / "results" / "N" / "test_latest")
+    assert {f"{i}_{v}.png" for i in (0, 1) for v in ("real_A", "real_B_rgb", "fake_B_rgb")} == set(
+        shown
+    )
+
+
 def test_cycle_gan_lines_from_training_to_high_resolution(root):
     run_train(*CYCLE_GAN.split(), "--config", "short.yaml")
     (root / "runs").mkdir()

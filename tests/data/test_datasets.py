@@ -29,9 +29,17 @@ def first(root, mode: str, *flags: str) -> dict:
 @pytest.mark.parametrize("mode", data.registry.names())
 def test_samples_are_dicts_of_images_in_range(tmp_path, mode):
     sample = first(make_data(tmp_path, mode), mode)
-    assert sample["A"].shape == (3, 32, 32) and sample["A"].dtype == torch.float32
+    assert sample["A"].shape[0] in (1, 3) and sample["A"].shape[1:] == (32, 32)
+    assert sample["A"].dtype == torch.float32
     assert sample["A"].abs().max() <= 1
     assert os.path.isfile(sample["A_paths"])
+
+
+def test_grey_photographs_need_no_colour_for_colorization(tmp_path):
+    (tmp_path / "train").mkdir()
+    photo(0).convert("L").save(tmp_path / "train" / "grey.png")
+    sample = first(tmp_path, "colorization")
+    assert sample["A"].std() > 0.1 and sample["B"].abs().max() < 0.01
 
 
 def test_aligned_halves_share_their_augmentation(tmp_path):

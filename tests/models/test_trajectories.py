@@ -6,11 +6,10 @@ from models import create_model
 from options.train_options import TrainOptions
 from tests import closed_form
 from tests.helpers import golden
+from util.direction import oriented
 
-COVERED = [t for t in golden()["trajectories"] if t["name"] != "colorization"]
 
-
-@pytest.mark.parametrize("entry", COVERED, ids=lambda e: e["name"])
+@pytest.mark.parametrize("entry", golden()["trajectories"], ids=lambda e: e["name"])
 def test_losses_follow_the_reference(entry):
     opt = TrainOptions().parse(["--dataroot", ".", "--gpu_ids", "-1", *entry["flags"]])
     model = create_model(opt)
@@ -21,8 +20,12 @@ def test_losses_follow_the_reference(entry):
     assert model.loss_names == entry["loss_names"]
     assert model.visual_names == entry["visual_names"]
     n, size = entry["batch"], entry["size"]
+    domain_channels = oriented(opt.direction, opt.input_nc, opt.output_nc)
     for step, expected in enumerate(entry["steps"]):
-        A, B = (closed_form.image(n, 3, size, size, 2 * step + side) for side in (0, 1))
+        A, B = (
+            closed_form.image(n, channels, size, size, 2 * step + side)
+            for side, channels in enumerate(domain_channels)
+        )
         model.set_input({"A": A, "B": B, "A_paths": ["a"] * n, "B_paths": ["b"] * n})
         model.optimize_parameters()
         assert model.get_current_losses() == pytest.approx(expected, rel=2e-3, abs=1e-7), step

@@ -157,6 +157,7 @@ def test_a_wrong_config_is_told_with_its_name(tmp_path, text, words):
         ("--gpu_ids x", "--gpu_ids x: accepted: -1"),
         ("--gpu_ids -1 --device cuda", "give one of the two"),
         ("--model test", "--model test: cannot be trained"),
+        ("--model colorization --input_nc 3", "--input_nc 3: --model colorization goes from L"),
         ("--lambda_identity 0.5 --input_nc 1", "--lambda_identity 0.5.*use --lambda_identity 0"),
         ("--config none.yaml", "--config none.yaml: cannot be read"),
         ("--netG", "--netG expected one argument"),

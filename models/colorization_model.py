@@ -1,0 +1,36 @@
+"""Colorization: pix2pix from lightness to colour, in Lab (Isola et al. 2017, section 4.2)."""
+
+import argparse
+
+from models.pix2pix_model import Pix2PixModel
+from util.errors import UserError
+from util.lab import lab_to_rgb
+
+
+class ColorizationModel(Pix2PixModel):
+    """real_A is L, (N, 1, H, W); real_B and fake_B are ab, (N, 2, H, W); shown in RGB."""
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        Pix2PixModel.modify_commandline_options(parser, is_train)
+        parser.set_defaults(dataset_mode="colorization")
+        return parser
+
+    @staticmethod
+    def check_options(opt: argparse.Namespace) -> None:
+        for flag, needed in (("input_nc", 1), ("output_nc", 2), ("direction", "AtoB")):
+            if (given := getattr(opt, flag)) != needed:
+                raise UserError(
+                    f"--{flag} {given}: --model colorization goes from L (1 channel) to ab (2); "
+                    f"accepted: {needed}, which is its default"
+                )
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        super().__init__(opt)
+        self.visual_names = ["real_A", "real_B_rgb", "fake_B_rgb"]
+
+    def compute_visuals(self) -> None:
+        self.real_B_rgb = lab_to_rgb(self.real_A, self.real_B)
+        self.fake_B_rgb = lab_to_rgb(self.real_A, self.fake_B)

@@ -1,0 +1,41 @@
+"""RGB and the network's Lab, both ways: L/50 - 1 and ab/110, by scikit-image's conventions.
+
+sRGB, white point D65, 2 degree observer (CIE 1931), as `skimage.color.rgb2lab` has them.
+"""
+
+import numpy as np
+import torch
+from skimage.color import lab2rgb
+
+L_SCALE, AB_SCALE = 50.0, 110.0  # L in [0, 100] -> [-1, 1]; a and b, mostly within +-110 -> [-1, 1]
+
+_levels = np.arange(256) / 255
+_LINEAR = np.where(_levels > 0.04045, ((_levels + 0.055) / 1.055) ** 2.4, _levels / 12.92)
+_LINEAR = _LINEAR.astype(np.float32)  # sRGB level -> linear light
+_XYZ = np.array(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+_WHITE = np.array([0.95047, 1.0, 1.08883])
+_TO_XYZ = (_XYZ / _WHITE[:, None]).T.astype(np.float32)  # linear RGB -> XYZ relative to white
+
+
+def rgb_to_lab(rgb: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Args: rgb (H, W, 3) uint8. Returns: L (1, H, W) in [-1, 1] and ab (2, H, W) around 0.
+
+    A table replaces the powers of the gamma curve, and float32 suffices: the result is that of
+    `skimage.color.rgb2lab` within 1e-5.
+    """
+    xyz = _LINEAR[rgb] @ _TO_XYZ
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + np.float32(16 / 116))
+    x, y, z = np.moveaxis(f, -1, 0)
+    L = (116 * y - 16) / L_SCALE - 1
+    ab = np.stack([500 * (x - y), 200 * (y - z)]) / AB_SCALE
+    return torch.from_numpy(L[None]), torch.from_numpy(ab.astype(np.float32))
+
+
+def lab_to_rgb(L: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
+    """Args: L (N, 1, H, W) and ab (N, 2, H, W), scaled as above. Returns: RGB (N, 3, H, W) in
+    [-1, 1]; colours outside sRGB are cut to it."""
+    lab = torch.cat([(L + 1) * L_SCALE, ab * AB_SCALE], 1).detach().cpu().double()
+    rgb = lab2rgb(lab.permute(0, 2, 3, 1).numpy())
+    return torch.from_numpy(rgb).permute(0, 3, 1, 2).float() * 2 - 1
