@@ -47,8 +47,9 @@ def from_rank_0(value: T) -> T:
 
 
 def stop() -> None:
-    """Leave the group."""
-    if dist.is_initialized():
+    """Leave the group. Gloo needs no leaving, and in torch 2.4 it can hang there when the other
+    process has gone."""
+    if dist.is_initialized() and dist.get_backend() == "nccl":
         dist.destroy_process_group()
 
 
