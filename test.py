@@ -44,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"testing {count} of {len(dataset)} images on {opt.device}")
     iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
+    model.set_input(dataset.peek())  # what does not fit ends here, before anything is written
     options.save(folder)
     write_results(opt, dataset, model, folder, count, mode)
     print(f"results of {count} images: {folder / 'index.html'}")

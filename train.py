@@ -5,7 +5,7 @@
     python train.py --name facades --continue_train
 
 The run's folder, checkpoints/<name>, holds options, weights, logs and web/index.html.
-`--model X --help` lists the flags of model X; docs/training_and_testing.md explains the rest.
+`--model X --help` lists the flags of model X; docs/training_and_testing.md explains them.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def train_epoch(
     for batch in view.epoch(dataset, epoch, step):
         model.set_input(batch)
         model.optimize_parameters()
-        model.update_metric()
+        model.after_step()
         last, images = images, min(images + step, before + len(dataset))
         save = crossed(last, images, opt.update_html_freq)
         if save or crossed(last, images, opt.display_freq):

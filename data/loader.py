@@ -1,5 +1,6 @@
 """Batches whose content depends on (seed, epoch, index) alone, not on workers or timing."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Iterator
@@ -126,8 +127,9 @@ class Loader:
         self.sampler.epoch, self.sampler.start = epoch, start
 
     def peek(self) -> dict:
-        """A batch of the first sample, read in this process; the epochs are not touched."""
-        return checked(collate([self.loader.dataset[1, 0]]))
+        """The first batch of the chosen epoch, read in this process."""
+        positions = itertools.islice(self.sampler, self.loader.batch_size)
+        return checked(collate([self.loader.dataset[position] for position in positions]))
 
     def __len__(self) -> int:
         return self.size

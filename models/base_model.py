@@ -47,6 +47,7 @@ class BaseModel(ABC):
         self.image_paths: list[str] = []
         self.schedulers: list = []
         self._size_multiple = 1  # of the images' sides, for the generator that the flags describe
+        self.has_learned = False  # before the first step there is nothing worth saving
         self.images_seen = 0  # by the training that this one goes on from
         self._metric_sum: torch.Tensor | float = 0.0
         self._metric_count = 0
@@ -113,19 +114,21 @@ class BaseModel(ABC):
     def source_and_target(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch's images as `--direction` orients them, on the device, and `image_paths`."""
         o, (source, target) = self.opt, oriented(self.opt.direction, "A", "B")
-        for name in (source, target, f"{source}_paths"):
+        for name in (source, target, f"{source}_paths", f"{target}_paths"):
             if name not in batch:
                 raise UserError(
                     f"--dataset_mode {o.dataset_mode} gives no {name!r}, which --model {o.model} "
                     "needs; use the model's own mode, or test.py --model test for one folder"
                 )
         self.image_paths = batch[f"{source}_paths"]
-        height, width = batch[source].shape[-2:]
-        if self.isTrain and (height % self._size_multiple or width % self._size_multiple):
-            raise UserError(
-                f"{self.image_paths[0]}: {width}x{height} px by --preprocess {o.preprocess}; "
-                f"--netG {o.netG} trains on multiples of {self._size_multiple}; use a crop mode"
-            )
+        for name in (source, target) if self.isTrain else ():
+            height, width = batch[name].shape[-2:]
+            if height % self._size_multiple or width % self._size_multiple:
+                raise UserError(
+                    f"{batch[f'{name}_paths'][0]}: {width}x{height} px by --preprocess "
+                    f"{o.preprocess}; --netG {o.netG} trains on multiples of "
+                    f"{self._size_multiple}; use a mode with crop"
+                )
         return self.to_device(batch[source]), self.to_device(batch[target])
 
     def to_device(self, images: torch.Tensor) -> torch.Tensor:
@@ -247,17 +250,16 @@ class BaseModel(ABC):
             self.forward()
             self.compute_visuals()
 
-    def update_metric(self) -> None:
-        """Add the step's generator loss to the epoch's mean, on the device, for plateau.
-
-        It is `loss_G` where the model has one, else the sum of the losses that are not D's.
-        """
-        if self.opt.lr_policy != "plateau":
-            return
-        terms = [loss for name, loss in self._losses().items() if not name.startswith("D")]
-        terms = [self.loss_G.detach()] if hasattr(self, "loss_G") else terms
-        self._metric_sum = self._metric_sum + sum(terms)
-        self._metric_count += 1
+    def after_step(self) -> None:
+        """Note that the model has learned; for plateau add the step's generator loss to the epoch's
+        mean, on the device. It is `loss_G` where the model has one, else the sum of the losses
+        that are not D's."""
+        self.has_learned = True
+        if self.opt.lr_policy == "plateau":
+            terms = [loss for name, loss in self._losses().items() if not name.startswith("D")]
+            terms = [torch.as_tensor(self.loss_G).detach()] if hasattr(self, "loss_G") else terms
+            self._metric_sum = self._metric_sum + sum(terms)
+            self._metric_count += 1
 
     def update_learning_rate(self) -> tuple[float, float]:
         """Step the schedules; call at the end of an epoch. Returns: learning rate before, after."""
@@ -270,11 +272,6 @@ class BaseModel(ABC):
                 scheduler.step()
         self._metric_sum, self._metric_count = 0.0, 0
         return before, self.learning_rate()
-
-    @property
-    def has_learned(self) -> bool:
-        """Whether a step was taken: before that there is nothing worth saving."""
-        return any(optimizer.state for optimizer in self.optimizers)
 
     def learning_rate(self) -> float:
         """The first optimizer's current learning rate."""

@@ -32,6 +32,11 @@ class TestModel(BaseModel):
         if not opt.model_suffix and not saved["G"] and (saved["G_A"] or saved["G_B"]):
             same_way = opt.direction == opt.trained.get("direction", "AtoB")
             opt.model_suffix = "_A" if same_way else "_B"
+        if opt.output_nc not in (1, 3):
+            raise UserError(
+                "--model test shows pictures of 1 or 3 channels, this network gives "
+                f"{opt.output_nc}; leave --model out to test the run with the model it was trained as"
+            )
         if opt.model_suffix == "_B" and opt.trained:
             opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc
 

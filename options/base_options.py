@@ -161,7 +161,7 @@ class BaseOptions(ABC):
             known = {key: value for key, value in values.items() if key in parser.flags()}
             early |= parser.from_config(known, file)
         early |= given
-        trained = self.run_options(parser.defaults() | early)
+        trained = self.run_options(parser.defaults() | early, early)
         for key, registry in (("model", models.registry), ("dataset_mode", data.registry)):
             own = self.run_layer(parser, trained, early)
             name = early.get(key, own.get(key, parser.get_default(key)))
@@ -174,18 +174,32 @@ class BaseOptions(ABC):
             sys.exit(0)
         return parser, configs, trained
 
-    def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
-        """The options that the run was trained with; empty if it left none."""
+    def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """The options that the run was trained with; empty if it left none.
+
+        Args:
+            early: flag -> value as far as known, defaults included; given: without defaults.
+        """
         runs = Path(early["checkpoints_dir"])
-        saved = [runs / early["name"] / "train_opt.yaml"]
+        pattern = glob.escape(early["name"]) + ("_*" if early["suffix"] else "")
+        found = {f.parent.name: load_config(f) for f in runs.glob(f"{pattern}/train_opt.yaml")}
         if early["suffix"]:  # {flag}s in it were filled in with values that only the run knows
-            saved = sorted(runs.glob(f"{glob.escape(early['name'])}_*/train_opt.yaml"))
-        for file in saved:
-            options = load_config(file) if file.is_file() else {}
-            same = [options.get(key) == early[key] for key in ("name", "suffix")]
-            if options and (all(same) or not early["suffix"]):
-                self.run_name = file.parent.name
-                return options
+            wanted = [early["name"], early["suffix"]]
+            found = {
+                name: options
+                for name, options in found.items()
+                if [options.get("name"), options.get("suffix")] == wanted
+                or name == "_".join(wanted)
+            }
+            meant = [n for n, o in found.items() if n == early["name"] + suffix_of(o | given)]
+            found = {name: found[name] for name in meant or found}
+        if len(found) > 1:
+            raise UserError(
+                f"--suffix {early['suffix']}: several runs fit: {', '.join(sorted(found))}; "
+                "give one of them as --name, without --suffix"
+            )
+        for self.run_name, options in found.items():
+            return options
         return {}
 
     def _make_opt(self, explicit: dict[str, Any], trained: dict[str, Any]) -> argparse.Namespace:
@@ -194,6 +208,8 @@ class BaseOptions(ABC):
         if self.values["seed"] is None:
             self.values["seed"] = draw_seed()
             self.set_by["seed"] = "drawn"
+        if self.run_name == self.values["name"]:  # given as the folder's name: keep both its parts
+            self.values |= {key: trained[key] for key in ("name", "suffix") if key in trained}
         opt = argparse.Namespace(**self.values, isTrain=self.isTrain, trained=trained)
         opt.name = self.run_name or opt.name + suffix_of(vars(opt))
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
@@ -217,7 +233,13 @@ class BaseOptions(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""
-        values = {k: self.text.get((k, repr(v)), v) for k, v in self.values.items()}
+
+        def as_given(flag: str, value: Any) -> Any:
+            if (flag, repr(value)) in self.text:
+                return self.text[flag, repr(value)]
+            return [as_given(flag, v) for v in value] if type(value) is list else value
+
+        values = {flag: as_given(flag, value) for flag, value in self.values.items()}
         save_options(Path(folder), f"{self.command}_opt", values, self.describe(True))
 
 

@@ -1,12 +1,12 @@
 """argparse, made strict and helpful: no abbreviations, near names, defaults with an owner."""
 
 import argparse
+import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from options.saved import PLAIN
 from util.errors import UserError, did_you_mean, warn
 
 
@@ -104,31 +104,39 @@ class OptionParser(argparse.ArgumentParser):
 
     def from_config(self, values: dict[str, Any], file: str) -> dict[str, Any]:
         """A config file's values, checked and converted like those of the command line."""
-        argv, switches = [], {}
+        argv, direct = [], {}
         for key, value in values.items():
             action = self.flags().get(key)
             if action is None:
                 raise UserError(f"{file}: unknown option {key!r}{did_you_mean(key, self.flags())}")
             flag = action.option_strings[-1]
-            if action.nargs == 0:
-                if type(value) is not type(action.const if action.const is not None else 0):
+            is_switch = isinstance(action, argparse.BooleanOptionalAction)
+            if action.nargs == 0 or is_switch:
+                example = False if is_switch else 0 if action.const is None else action.const
+                if type(value) is not type(example):
                     raise UserError(f"{file}: {key}: {value!r}: accepted: true, false")
-                switches[key] = value
-            elif isinstance(value, list):
+                direct[key] = value
+            elif value == []:
+                direct[key] = value
+            elif isinstance(value, list) and action.nargs is not None:
                 argv += [flag, *map(str, value)]
+            elif isinstance(value, list) and isinstance(action, argparse._AppendAction):
+                argv += [f"{flag}={element}" for element in value]
+            elif isinstance(value, list):
+                raise UserError(f"{file}: {key}: {value}: accepted: one value, not a list")
             elif value is not None:
                 argv.append(f"{flag}={value}")
         try:
-            explicit, unknown = self.explicit(argv)
+            return self.explicit(argv)[0] | direct
         except UserError as error:
             raise UserError(f"{file}: {error}") from None
-        if unknown:
-            raise UserError(f"{file}: {' '.join(unknown)}: accepted: one value, not a list")
-        return explicit | switches
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         value = super()._get_value(action, arg_string)
-        if not isinstance(value, PLAIN):
+        if isinstance(value, float) and math.isnan(value):
+            raise argparse.ArgumentError(action, f"{arg_string}: accepted: a number")
+        own_text = type(value) is str and action.type not in (None, str)
+        if own_text or type(value) not in (bool, int, float, str):
             self.text[action.dest, repr(value)] = arg_string
         return value
 
@@ -156,7 +164,7 @@ class OptionParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """argparse's way out, in our form."""
-        message = re.sub(r"invalid (\w+) value: (.+)", r"\2: accepted: \1", message)
+        message = re.sub(r"invalid (\w+) value: (.+)", r"\2: accepted: a value for \1", message)
         raise UserError(message.removeprefix("argument ").replace(": ", " ", 1))
 
     def offer_help(self) -> None:

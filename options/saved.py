@@ -12,9 +12,6 @@ NOT_SAVED = ("config", "dry_run", "debug", "verbose", "continue_train", "epoch",
              "load_iter")  # fmt: skip
 
 
-PLAIN = (bool, int, float, str, list)  # YAML's own; None means "not given"
-
-
 def load_config(file: str | Path) -> dict[str, Any]:
     """A YAML file of options, `flag: value` a line."""
     try:
@@ -48,8 +45,20 @@ def option_table(
 
 def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) -> None:
     """Write <stem>.txt and <stem>.yaml."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {key: value for key, value in values.items() if key not in NOT_SAVED}
-    kept = {key: value for key, value in kept.items() if isinstance(value, PLAIN)}
-    (folder / f"{stem}.txt").write_text(table + "\n", encoding="utf-8")
-    (folder / f"{stem}.yaml").write_text(yaml.safe_dump(kept, allow_unicode=True), encoding="utf-8")
+    kept = {key: value for key, value in values.items() if key not in NOT_SAVED and _plain(value)}
+    text = yaml.safe_dump(kept, allow_unicode=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{stem}.txt").write_text(table + "\n", encoding="utf-8")
+        (folder / f"{stem}.yaml").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+
+
+def _plain(value: Any) -> bool:
+    """Whether YAML has a type for it; None means that nothing was given."""
+    if type(value) is list:
+        return all(map(_plain, value))
+    return type(value) in (bool, int, float, str)

@@ -68,8 +68,8 @@ class TrainOptions(BaseOptions):
         """All of the run's options, but where it is, what it runs on, and how it is taken up."""
         return {k: v for k, v in trained.items() if k in parser.flags() and k not in OF_THE_CALL}
 
-    def run_options(self, early: dict[str, Any]) -> dict[str, Any]:
-        return super().run_options(early) if early["continue_train"] else {}
+    def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        return super().run_options(early, given) if early["continue_train"] else {}
 
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         opt.epoch_count_given = self.set_by["epoch_count"] == "command line"

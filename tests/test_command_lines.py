@@ -87,6 +87,15 @@ def test_colorization_lines(root):
     )
 
 
+def test_colorization_through_model_test_is_refused(root, capsys):
+    line = "--dataroot D --name N --model colorization"
+    run_train(*line.split(), "--config", "unet.yaml")
+    run_test(
+        *["--dataroot", "D/testA", "--name", "N", "--model", "test", "--gpu_ids", "-1"], expect=2
+    )
+    assert "--model test shows pictures of 1 or 3 channels" in capsys.readouterr().err
+
+
 def test_cycle_gan_lines_from_training_to_high_resolution(root):
     run_train(*CYCLE_GAN.split(), "--config", "short.yaml")
     (root / "runs").mkdir()

@@ -200,6 +200,25 @@ def test_an_unreadable_file_in_mid_run_saves_and_exits_1(tmp_path, pairs, capsys
     assert (tmp_path / "checkpoints" / "p" / "latest_net_G.pth").is_file()
 
 
+def test_an_unreadable_first_batch_writes_nothing(tmp_path, pairs, capsys):
+    for phase in ("train", "test"):
+        for i in (1, 2):
+            (pairs[1] / phase / f"{i}.png").write_text("<html>")
+    run_train(*pairs, *PIX2PIX, "--batch_size", 5, expect=2)
+    assert not (tmp_path / "checkpoints").exists()
+    for i in (1, 2):
+        (pairs[1] / "train" / f"{i}.png").unlink()
+    run_train(*pairs, *PIX2PIX, *ONE_EPOCH)
+    run_test(*pairs, "--name", "p", "--gpu_ids", -1, "--batch_size", 5, expect=2)
+    assert not (tmp_path / "results").exists()
+    assert capsys.readouterr().err.count("cannot be read as an image") == 2
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(pairs, capsys):
+    run_train(*pairs, *PIX2PIX, "--checkpoints_dir", "/proc/x", expect=2)
+    assert "/proc/x/p: cannot be written" in capsys.readouterr().err
+
+
 def test_a_run_saved_in_mid_epoch_begins_that_epoch_again(tmp_path, pairs):
     run_train(*pairs, *PIX2PIX, "--n_epochs", 2, "--n_epochs_decay", 0, "--save_latest_freq", 8)
     run = tmp_path / "checkpoints" / "p"

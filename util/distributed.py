@@ -1,6 +1,8 @@
 """Several processes on one run (`torchrun`); with one process everything here does nothing."""
 
 import atexit
+import contextlib
+import datetime
 import os
 from typing import TypeVar
 
@@ -47,10 +49,14 @@ def from_rank_0(value: T) -> T:
 
 
 def stop() -> None:
-    """Leave the group. Gloo needs no leaving, and in torch 2.4 it can hang there when the other
-    process has gone."""
-    if dist.is_initialized() and dist.get_backend() == "nccl":
-        dist.destroy_process_group()
+    """Leave the group, with gloo together: a process that finds the others gone can hang there.
+    After a failure the others are not waited for long."""
+    if not dist.is_initialized():
+        return
+    if dist.get_backend() == "gloo":
+        with contextlib.suppress(RuntimeError):
+            dist.monitored_barrier(timeout=datetime.timedelta(seconds=10))
+    dist.destroy_process_group()
 
 
 def mean(value: float) -> float:

@@ -3,6 +3,8 @@
 sRGB, white point D65, 2 degree observer (CIE 1931), as `skimage.color.rgb2lab` has them.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from skimage.color import lab2rgb
@@ -37,5 +39,7 @@ def lab_to_rgb(L: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
     """Args: L (N, 1, H, W) and ab (N, 2, H, W), scaled as above. Returns: RGB (N, 3, H, W) in
     [-1, 1]; colours outside sRGB are cut to it."""
     lab = torch.cat([(L + 1) * L_SCALE, ab * AB_SCALE], 1).detach().cpu().double()
-    rgb = lab2rgb(lab.permute(0, 2, 3, 1).numpy())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")  # says that it cuts
+        rgb = lab2rgb(lab.permute(0, 2, 3, 1).numpy())
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).float() * 2 - 1

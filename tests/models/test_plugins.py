@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -199,6 +200,13 @@ def test_unusual_flags_of_plugins_come_back_from_the_run(plugins):
         parser.add_argument('--blur-px', type=int, default=1, help='x')
         parser.add_argument('--no_attention', dest='attention', action='store_false', help='x')
         parser.add_argument('--level', action='count', default=0, help='x')
+        import argparse, json, pathlib
+        parser.add_argument('--bo', action=argparse.BooleanOptionalAction, default=True, help='x')
+        parser.add_argument('--empty', nargs='+', default=[], help='x')
+        parser.add_argument('--app', action='append', help='x')
+        parser.add_argument('--js', type=json.loads, help='x')
+        parser.add_argument('--js_text', type=json.loads, help='x')
+        parser.add_argument('--paths', nargs='+', type=pathlib.Path, help='x')
         parser.add_argument('--size', type=lambda t: tuple(map(int, t.split(','))), default=(1, 1),
                             help='x')
         return parser
@@ -209,9 +217,12 @@ def test_unusual_flags_of_plugins_come_back_from_the_run(plugins):
     root = make_aligned(plugins / "data")
     run_train("--dataroot", root, "--model", "odd", "--name", "o", *TINY, "--n_epochs", 1,
               "--n_epochs_decay", 0, "--blur-px", 5, "--no_attention", "--level", "--level",
-              "--size", "3,4", "--max_dataset_size", 1)  # fmt: skip
+              "--size", "3,4", "--no-bo", "--app", 1, "--app", 2, "--js", "[1, 2]", "--js_text",
+              '"5"', "--paths", "a", "b", "--max_dataset_size", 1)  # fmt: skip
     opt = test_options.TestOptions().parse(["--dataroot", str(root), "--name", "o"])
     assert (opt.blur_px, opt.attention, opt.level, opt.size) == (5, False, 2, (3, 4))
+    assert (opt.bo, opt.empty, opt.app, opt.js, opt.js_text) == (False, [], ["1", "2"], [1, 2], "5")
+    assert opt.paths == [Path("a"), Path("b")]
 
 
 def test_a_default_that_no_flag_has_is_warned_about(plugins, capsys):
