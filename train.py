@@ -5,7 +5,7 @@
     python train.py --name facades --continue_train
 
 The run's folder, checkpoints/<name>, holds options, weights, logs and web/index.html.
-`--model X --help` lists the flags of model X; docs/training_and_testing.md explains them.
+`--model X --help` lists the flags of model X; docs/training_and_testing.md explains the rest.
 """
 
 import argparse

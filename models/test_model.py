@@ -35,7 +35,7 @@ class TestModel(BaseModel):
         if opt.output_nc not in (1, 3):
             raise UserError(
                 "--model test shows pictures of 1 or 3 channels, this network gives "
-                f"{opt.output_nc}; leave --model out to test the run with the model it was trained as"
+                f"{opt.output_nc}; leave --model out to test with the model it was trained as"
             )
         if opt.model_suffix == "_B" and opt.trained:
             opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc
