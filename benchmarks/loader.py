@@ -6,10 +6,8 @@ Rounds go over all cases in turn; medians and the spread are printed. Compare wi
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import skimage.data  # noqa: E402
 from PIL import Image  # noqa: E402
 from skimage.color import rgb2lab  # noqa: E402
 
+from benchmarks.timing import interleaved, row  # noqa: E402
 from data import create_dataset  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from util.lab import rgb_to_lab  # noqa: E402
@@ -39,12 +38,6 @@ def make_images(root: Path) -> None:
             photo.crop((i, i, 400 + i, 400 + i)).resize(size).save(root / folder / f"{i}.jpg")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -61,15 +54,9 @@ def main(argv: list[str] | None = None) -> int:
             flags = ["--dataroot", folder, "--model", model, "--num_threads", "0", "--seed", "1"]
             loader = create_dataset(TrainOptions().parse(flags))
             cases[f"loader, {mode}"] = lambda loader=loader: list(loader)
-        times: dict[str, list[float]] = {name: [] for name in cases}
-        for turn in range(rounds + 1):
-            for name, work in cases.items():
-                taken = seconds(work)
-                if turn:  # the first one warms up
-                    times[name].append(1000 * taken / COUNT)
+        times = interleaved(cases, rounds)
     for name, values in times.items():
-        spread = f"{min(values):.2f}-{max(values):.2f}"
-        print(f"{name:<24} {statistics.median(values):6.2f} ms an image  ({spread})")
+        print(row(name, [1000 * value / COUNT for value in values], "ms an image"))
     return 0
 
 

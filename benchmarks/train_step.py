@@ -7,9 +7,8 @@ spread (smallest to largest) are printed. Compare within one run only.
 """
 
 import argparse
-import statistics
+import functools
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 
+from benchmarks.timing import interleaved, row  # noqa: E402
 from models import create_model  # noqa: E402
 from models.base_model import BaseModel  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
@@ -42,12 +42,10 @@ def make(flags: str, size: int, device: str) -> BaseModel:
     return model
 
 
-def step_s(model: BaseModel) -> float:
-    """Seconds of one step, with the device's work done."""
-    started = time.perf_counter()
+def step(model: BaseModel) -> None:
+    """One step, with the device's work done."""
     model.optimize_parameters()
     model.get_current_losses()  # waits for the device
-    return time.perf_counter() - started
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,16 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)
     built = {name: make(flags, size, args.device) for name, (size, flags) in CASES.items()}
-    times: dict[str, list[float]] = {name: [] for name in built}
-    for turn in range(args.steps + 1):
-        for name, model in built.items():
-            taken = step_s(model)
-            if turn:  # the first one warms up
-                times[name].append(taken)
+    cases = {name: functools.partial(step, model) for name, model in built.items()}
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {args.steps}")
-    for name, values in times.items():
-        spread = f"{min(values):.3f}-{max(values):.3f}"
-        print(f"{name:<50} {statistics.median(values):7.3f} s a step  ({spread})")
+    for name, values in interleaved(cases, args.steps).items():
+        print(row(name, values, "s a step"))
     return 0
 
 

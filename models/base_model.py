@@ -8,7 +8,6 @@ import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -324,7 +323,7 @@ class BaseModel(ABC):
             path = checkpoint.weights_path(self.save_dir, epoch, name)
             checkpoint.load_weights(net, path, self.device)
             if distributed.rank() == 0:
-                print(f"loaded {Path(path)}")
+                print(f"loaded {path}")
 
     def print_networks(self, verbose: bool) -> None:
         """Print each network's number of parameters, with `verbose` its layers."""

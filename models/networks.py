@@ -18,9 +18,12 @@ from util.errors import UserError, choose
 
 NormLayer = Callable[[int], nn.Module]  # channels -> layer
 
-INIT_TYPES = ("normal", "xavier", "kaiming", "orthogonal")
-
-
+INIT_TYPES: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "normal": lambda weight, gain: init.normal_(weight, 0.0, gain),
+    "xavier": lambda weight, gain: init.xavier_normal_(weight, gain=gain),
+    "kaiming": lambda weight, gain: init.kaiming_normal_(weight, a=0, mode="fan_in"),
+    "orthogonal": lambda weight, gain: init.orthogonal_(weight, gain=gain),
+}
 NORMS: dict[str, NormLayer] = {
     # As partials of these classes: copied networks ask `norm_layer.func == nn.InstanceNorm2d`.
     "batch": functools.partial(nn.BatchNorm2d, affine=True, track_running_stats=True),
@@ -42,15 +45,10 @@ def _needs_bias(norm_layer: NormLayer) -> bool:
 
 def init_weights(net: nn.Module, init_type: str = "normal", init_gain: float = 0.02) -> None:
     """Draw convolution weights by `init_type`, norm scales from N(1, init_gain), biases 0."""
-    draw = choose("init_type", init_type, {
-        "normal": lambda w: init.normal_(w, 0.0, init_gain),
-        "xavier": lambda w: init.xavier_normal_(w, gain=init_gain),
-        "kaiming": lambda w: init.kaiming_normal_(w, a=0, mode="fan_in"),
-        "orthogonal": lambda w: init.orthogonal_(w, gain=init_gain),
-    })  # fmt: skip
+    draw = choose("init_type", init_type, INIT_TYPES)
     for module in net.modules():
         if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
-            draw(module.weight)
+            draw(module.weight, init_gain)
         elif isinstance(module, nn.BatchNorm2d):
             init.normal_(module.weight, 1.0, init_gain)
         else:
@@ -264,13 +262,15 @@ class PixelDiscriminator(nn.Module):
         return self.net(image)
 
 
-GENERATORS: dict[str, Callable[..., nn.Module]] = {
+GENERATORS: dict[str, functools.partial] = {
     "resnet_9blocks": functools.partial(ResnetGenerator, n_blocks=9),
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),
     "unet_128": functools.partial(UnetGenerator, num_downs=7),
     "unet_256": functools.partial(UnetGenerator, num_downs=8),
 }
-SIZE_MULTIPLES = {"resnet_9blocks": 4, "resnet_6blocks": 4, "unet_128": 128, "unet_256": 256}
+SIZE_MULTIPLES = {  # px: as often as a network halves its input, twice where it does not say
+    name: 2 ** make.keywords.get("num_downs", 2) for name, make in GENERATORS.items()
+}
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
     "basic": lambda nc, ndf, n_layers, norm_layer: NLayerDiscriminator(nc, ndf, 3, norm_layer),
     "n_layers": NLayerDiscriminator,

@@ -68,12 +68,12 @@ class BaseOptions(ABC):
         add("--ngf", type=types.positive_int, default=64, help="channels of G's first layer")
         add("--ndf", type=types.positive_int, default=64, help="channels of D's first layer")
         add("--netG", default="resnet_9blocks", choices=list(GENERATORS), help="generator")
-        add("--netD", default="basic", choices=DISCRIMINATORS,
+        add("--netD", default="basic", choices=list(DISCRIMINATORS),
             help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D")
         add("--n_layers_D", type=types.positive_int, default=3, help="layers of --netD n_layers")
         add("--norm", default="instance", choices=list(NORMS), help="normalisation of G and D")
         add("--no_dropout", action="store_true", help="no dropout in G")
-        add("--init_type", default="normal", choices=INIT_TYPES, help="how weights are drawn")
+        add("--init_type", default="normal", choices=list(INIT_TYPES), help="how weights are drawn")
         add("--init_gain", type=types.positive, default=0.02, help="scale of drawn weights")
         add("--epoch", default="latest", help="which weights to load: latest, 5, ...")
         add("--load_iter", type=types.non_negative_int, default=0,

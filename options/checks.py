@@ -17,16 +17,21 @@ def check(opt: argparse.Namespace) -> None:
             f"--crop_size {opt.crop_size} is larger than --load_size {opt.load_size}; "
             f"use --load_size {opt.crop_size} or more, or --crop_size {opt.load_size} or less"
         )
-    last_epoch = opt.n_epochs + opt.n_epochs_decay if opt.isTrain else 0
-    if opt.isTrain and opt.epoch_count > last_epoch and not opt.continue_train:
+    if opt.use_wandb or (opt.display_id or 0) > 0:
+        flag = "--use_wandb" if opt.use_wandb else f"--display_id {opt.display_id}"
+        warn(f"{flag}: no live view is built yet; logs and web/index.html are in {opt.run_dir}")
+    if opt.isTrain:
+        _check_training(opt)
+
+
+def _check_training(opt: argparse.Namespace) -> None:
+    last_epoch = opt.n_epochs + opt.n_epochs_decay
+    if opt.epoch_count > last_epoch and not opt.continue_train:
         raise UserError(
             f"--epoch_count {opt.epoch_count} is beyond the last epoch, {last_epoch} "
             "(--n_epochs + --n_epochs_decay); raise --n_epochs"
         )
-    if opt.use_wandb or (opt.display_id or 0) > 0:
-        flag = "--use_wandb" if opt.use_wandb else f"--display_id {opt.display_id}"
-        warn(f"{flag}: no live view is built yet; logs and web/index.html are in {opt.run_dir}")
-    if opt.isTrain and opt.gan_mode == "wgangp" and opt.lambda_gp > 0 and "batch" in opt.norm:
+    if opt.gan_mode == "wgangp" and opt.lambda_gp > 0 and "batch" in opt.norm:
         warn(
             f"--gan_mode wgangp with --norm {opt.norm}: the penalty is meant per image, and batch "
             "normalisation mixes images (WGAN-GP, section 4); --norm instance is the usual choice"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from util.errors import UserError, did_you_mean, warn
+from util.errors import UserError, choose, did_you_mean, warn
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -157,10 +157,8 @@ class OptionParser(argparse.ArgumentParser):
         raise UserError(f"unexpected argument {word!r}; flags start with -- and come before values")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            accepted = [str(choice) for choice in action.choices]
-            near = did_you_mean(str(value), accepted)
-            raise argparse.ArgumentError(action, f"{value}: accepted: {', '.join(accepted)}{near}")
+        if action.choices is not None:
+            choose(action.option_strings[-1].lstrip("-"), value, {c: c for c in action.choices})
 
     def error(self, message: str) -> NoReturn:
         """argparse's way out, in our form."""

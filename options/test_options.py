@@ -56,7 +56,6 @@ class TestOptions(BaseOptions):
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         refuse_contradictions(opt, explicit)
         opt.serial_batches = opt.no_flip = True
-        opt.continue_train = False
         if opt.preprocess == "resize_and_crop":  # one size given means both: whole images
             if "load_size" not in explicit:
                 opt.load_size = opt.crop_size
@@ -72,10 +71,10 @@ def refuse_contradictions(opt: argparse.Namespace, explicit: dict[str, Any]) -> 
             f"run {opt.name} was trained with --model {trained_model}, got {opt.model}; "
             "leave the flag out, or use --model test for one generator on a folder"
         )
+    two_generators = opt.model == "test" and checkpoint.saved_epochs(Path(opt.run_dir), "G_B")
     for flag in FIXED_BY_TRAINING:
         given, was = explicit.get(flag), opt.trained.get(flag)
-        two_generators = checkpoint.saved_epochs(Path(opt.run_dir), "G_B")
-        chooses_generator = flag == "direction" and opt.model == "test" and two_generators
+        chooses_generator = flag == "direction" and two_generators
         same_maths = {str(given), str(was)} == {"batch", "syncbatch"}
         if given is None or was is None or given == was or chooses_generator or same_maths:
             continue

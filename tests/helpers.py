@@ -3,6 +3,8 @@
 import functools
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,16 @@ test.__test__ = False
 def pictures(folder: Path) -> dict[str, bytes]:
     """File name -> content of the pictures in a results folder."""
     return {f.name: f.read_bytes() for f in sorted((folder / "images").iterdir())}
+
+
+def two_processes(script: Path, *argv: str) -> str:
+    """Output of a script run by torchrun in two processes, in the present folder."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*launch, str(script), *argv], env=environment(), capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def environment() -> dict[str, str]:

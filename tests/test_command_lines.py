@@ -4,12 +4,9 @@ Only sizes are added (`--config tiny.yaml`, fewer epochs where a line has none);
 lines themselves stands as published.
 """
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.helpers import ROOT, environment, make_aligned, make_single, make_unaligned, pictures
+from tests.helpers import ROOT, make_aligned, make_single, make_unaligned, pictures, two_processes
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 
@@ -125,13 +122,8 @@ def test_a_downloaded_model(root):
 def test_torchrun_with_two_processes_and_synchronised_batch_norm(root):
     """Gloo is chosen on the CPU; one process writes. (test_distributed compares numbers.)"""
     line = "--dataroot D --name N --model cycle_gan --norm syncbatch --config short.yaml"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [*launch, str(ROOT / "train.py"), *line.split(), "--print_freq", "1"]
-    done = subprocess.run(
-        command, cwd=root, env=environment(), capture_output=True, text=True, timeout=90
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("end of epoch 1 / 1") == 1
+    out = two_processes(ROOT / "train.py", *line.split(), "--print_freq", "1")
+    assert out.count("end of epoch 1 / 1") == 1
     assert (root / "checkpoints" / "N" / "latest_net_D_B.pth").is_file()
 
 

@@ -27,8 +27,9 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 def choose(flag: str, name: str, table: dict[str, T]) -> T:
     """The entry of a table that a flag's value names; UserError with the accepted names if none."""
     if name not in table:
-        accepted = ", ".join(table)
-        raise UserError(f"--{flag} {name}: accepted: {accepted}{did_you_mean(str(name), table)}")
+        names = [str(key) for key in table]
+        near = did_you_mean(str(name), names)
+        raise UserError(f"--{flag} {name}: accepted: {', '.join(names)}{near}")
     return table[name]
 
 

@@ -67,7 +67,7 @@ class Visualizer:
         winsize: int = 256,
         continued_from: int | None = None,
     ) -> None:
-        self.folder, self.name, self.n_epochs, self.writes = Path(run_dir), name, n_epochs, writes
+        self.folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
         self.web = self.folder / "web"
         self.page: Page | None = None
         self.shown_epoch = 0  # the last epoch with a row on the page

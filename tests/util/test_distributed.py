@@ -1,27 +1,15 @@
 """Two processes on one run: what they compute together, and what they leave."""
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.helpers import ROOT, TINY, environment, make_unaligned
+from tests.helpers import ROOT, TINY, make_unaligned, two_processes
 
-
-def two_processes(*argv: str) -> str:
-    """Output of the worker, run by two processes in the present folder."""
-    worker = ROOT / "tests" / "util" / "distributed_worker.py"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*launch, str(worker), *argv], env=environment(), capture_output=True, text=True, timeout=90
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+WORKER = ROOT / "tests" / "util" / "distributed_worker.py"
 
 
 @pytest.mark.parametrize("norm", ["instance", "syncbatch"])
 def test_two_processes_make_the_step_of_one_with_the_double_batch(norm):
-    two_processes("step", norm)
+    two_processes(WORKER, "step", norm)
 
 
 def test_processes_agree_on_weights_and_rates_and_one_writes(tmp_path):
@@ -29,7 +17,7 @@ def test_processes_agree_on_weights_and_rates_and_one_writes(tmp_path):
     root = make_unaligned(tmp_path / "data", 3)
     tiny = TINY[: TINY.index("--seed")]
     out = two_processes(
-        "train", "--dataroot", str(root), "--name", "d", "--model", "cycle_gan", "--netG",
+        WORKER, "train", "--dataroot", str(root), "--name", "d", "--model", "cycle_gan", "--netG",
         "resnet_6blocks", *tiny, "--n_epochs", "8", "--n_epochs_decay", "0", "--lr_policy",
         "plateau", "--lr", "0.01", "--print_freq", "1",
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Speed, as medians and spread of cases that take turns in one run."""
