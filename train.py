@@ -8,9 +8,9 @@ The run's folder, checkpoints/<name>, holds options, weights, logs and web/index
 `--model X --help` lists the flags of model X; docs/training_and_testing.md explains the rest.
 """
 
-import argparse
 import sys
 import time
+from argparse import Namespace
 
 import torch
 
@@ -19,11 +19,15 @@ from data.loader import Loader
 from models import create_model
 from models.base_model import BaseModel
 from models.schedulers import describe_schedule, schedule_settings
-from options.train_options import TrainOptions
+from options.train_options import TrainOptions, keeping, showing
 from util import distributed
-from util.errors import UserError, one_line_errors
-from util.seed import mix, seed_everything
-from util.visualizer import Visualizer, crossed, describe_step
+from util.errors import one_line_errors
+from util.interrupt import Interruptions
+from util.keeper import Keeper, resumed_progress
+from util.lock import run_lock
+from util.run_folder import make_room
+from util.seed import seed_everything
+from util.visualizer import Visualizer, describe_step
 
 
 @one_line_errors
@@ -33,69 +37,67 @@ def main(argv: list[str] | None = None) -> int:
     opt = options.parse(argv)
     writes = distributed.start(torch.device(opt.device))
     opt.seed = options.values["seed"] = distributed.from_rank_0(opt.seed)
+    locked = writes and not opt.dry_run
+    with Interruptions(opt.requeue) as signals, run_lock(opt.run_dir, locked):
+        return run(opt, options, writes, signals)
+
+
+def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interruptions) -> int:
+    """All epochs, from the first one or from where a checkpoint left off. Returns: exit code."""
     seed_everything(opt.seed)
-    dataset = create_dataset(opt)
-    model = create_model(opt)
+    dataset, model = create_dataset(opt), create_model(opt)
     if writes:
         print(options.describe(opt.verbose or opt.dry_run))
         model.print_networks(opt.verbose)
         print(f"training on {opt.device}; {len(dataset)} images an epoch")
     if opt.dry_run:
         return dry_run(opt, dataset, model)
-    model.setup(opt)  # with --continue_train: weights, epoch and schedule of the checkpoint
-    images, last = model.images_seen, opt.n_epochs + opt.n_epochs_decay
-    if opt.epoch_count > last:
+    model.setup(opt)  # with --continue_train everything that the checkpoint holds
+    at = resumed_progress(model.resumed, opt.epoch_count, len(dataset), opt.allow_changed)
+    last, view_state = opt.n_epochs + opt.n_epochs_decay, None
+    if opt.continue_train:
+        print(f"going on with epoch {at.epoch} of {last}, after {at.images} images")
+        view_state = (model.resumed or {}).get("view", {"row": at.epoch - 1})
+    if at.epoch > last:
         print(f"already complete (epoch {last} of {last}); raise --n_epochs to go on")
         return 0
+    dataset.set_epoch(at.epoch, at.seen // distributed.world_size())
     model.set_input(dataset.peek())  # what does not fit ends here, before anything is written
+    if code := distributed.highest(signals.exit_code)[0]:
+        return code
     if writes:
+        make_room(opt.run_dir, opt.overwrite, keep=opt.continue_train)
         options.save(opt.run_dir)
-    first = opt.epoch_count if opt.continue_train else None
-    page = {"html": not opt.no_html, "winsize": opt.display_winsize, "continued_from": first}
-    view = Visualizer(opt.run_dir, opt.name, last, writes, **page)
-    try:
-        for epoch in range(opt.epoch_count, last + 1):
-            images = train_epoch(opt, dataset, model, view, epoch, images)
-            if epoch % opt.save_epoch_freq == 0:
-                model.save_checkpoint(str(epoch), epoch + 1, images)
-            if epoch % opt.save_epoch_freq == 0 or epoch == last:
-                model.save_checkpoint("latest", epoch + 1, images)
-    except (KeyboardInterrupt, UserError) as stop:
-        if model.has_learned:
-            model.save_checkpoint("latest", epoch, images)
-            view.say(f"stopped in epoch {epoch}, saved as `latest`; --continue_train takes it up")
-            stop.exit_code = 1  # of a UserError, now that the run has begun
-        raise
+    view = Visualizer(opt.run_dir, opt.name, last, writes, view_state, **showing(opt))
+    with Keeper(model, view, at, len(dataset), signals, **keeping(opt)) as keeper:
+        for epoch in range(at.epoch, last + 1):
+            train_epoch(opt, dataset, model, view, keeper)
+            keeper.end_epoch(last=epoch == last)
     view.say(f"finished: weights, logs and web/index.html are in {opt.run_dir}")
     return 0
 
 
 def train_epoch(
-    opt: argparse.Namespace, dataset: Loader, model: BaseModel, view: Visualizer,
-    epoch: int, before: int,
-) -> int:  # fmt: skip
-    """One pass over the data. `before`: images seen until now. Returns: images seen then."""
-    started, images, step = time.time(), before, opt.batch_size * distributed.world_size()
-    seed_everything(mix(opt.seed, epoch, distributed.rank()))
-    dataset.set_epoch(epoch)
-    for batch in view.epoch(dataset, epoch, step):
+    opt: Namespace, dataset: Loader, model: BaseModel, view: Visualizer, keeper: Keeper
+) -> None:
+    """One pass over the data, or the rest of one."""
+    started, at, step = time.time(), keeper.at, opt.batch_size * distributed.world_size()
+    keeper.begin_epoch()
+    dataset.set_epoch(at.epoch, at.seen // distributed.world_size())
+    for batch in view.epoch(dataset, at.epoch, step, at.seen):
+        keeper.begin_step(batch)
         model.set_input(batch)
         model.optimize_parameters()
+        keeper.judge()
         model.after_step()
-        last, images = images, min(images + step, before + len(dataset))
-        save = crossed(last, images, opt.update_html_freq)
-        if save or crossed(last, images, opt.display_freq):
-            view.show(model, epoch, save)
-        if crossed(last, images, opt.print_freq):
-            view.log_losses(model, epoch, images - before, images)
-        if crossed(last, images, opt.save_latest_freq):
-            model.save_checkpoint(f"iter_{images}" if opt.save_by_iter else "latest", epoch, before)
-    view.show(model, epoch, save=True)
-    view.end_epoch(epoch, time.time() - started, *model.update_learning_rate())
-    return images
+        before = at.advance(step, len(dataset))
+        view.end_step(model, at.epoch, at.seen, before, at.images)  # logs and shows, if it is time
+        keeper.end_step(before)  # saves and stops, if it is time
+    view.show(model, at.epoch, save=True)
+    view.end_epoch(at.epoch, time.time() - started, *model.update_learning_rate())
 
 
-def dry_run(opt: argparse.Namespace, dataset: Loader, model: BaseModel) -> int:
+def dry_run(opt: Namespace, dataset: Loader, model: BaseModel) -> int:
     """Take one step on one sample, and tell what training would do."""
     model.setup(opt)
     model.set_input(sample := dataset.peek())

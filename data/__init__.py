@@ -38,4 +38,5 @@ def create_dataset(opt: argparse.Namespace) -> Loader:
         pin_memory=bool(opt.gpu_ids),
         rank=distributed.rank(),
         world_size=distributed.world_size(),
+        repeat=dataset.repeat,
     )

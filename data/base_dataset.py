@@ -20,6 +20,8 @@ class BaseDataset(data.Dataset, ABC):
     A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string.
     """
 
+    repeat = 1  # times in a row that an epoch yields each sample
+
     def __init__(self, opt: argparse.Namespace) -> None:
         self.opt = opt
         self.root = opt.dataroot

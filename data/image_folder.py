@@ -1,10 +1,9 @@
-"""Finding image files below a folder, and reading one."""
+"""Finding image files below a folder, and reading one of them."""
 
 import os
 
-from PIL import Image, ImageOps
-
 from util.errors import UserError
+from util.image import load_image  # noqa: F401  (datasets find it here)
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff")
 
@@ -36,23 +35,6 @@ def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[st
         paths += [os.path.join(root, name) for name in files if is_image_file(name)]
     paths.sort()
     return paths[: min(max_dataset_size, len(paths))]
-
-
-def load_image(path: str, mode: str = "RGB") -> Image.Image:
-    """Read an image upright (EXIF rotation applied) in a PIL mode.
-
-    Raises:
-        UserError: the file cannot be read as an image.
-    """
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert(mode)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{path}: cannot be read as an image ({error}); replace or remove the file"
-        ) from error
-    upright.info["path"] = path  # for messages of the transforms
-    return upright
 
 
 def subfolders(folder: str) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from util.errors import UserError
+from util.interrupt import leave_to_parent
 from util.seed import mix, seeded
 
 # More workers than cores is the user's choice.
@@ -25,23 +26,29 @@ class EpochSampler(Sampler[Position]):
     """
 
     def __init__(
-        self, size: int, seed: int, shuffle: bool, rank: int = 0, world_size: int = 1
+        self,
+        size: int,
+        seed: int,
+        shuffle: bool,
+        rank: int = 0,
+        world_size: int = 1,
+        repeat: int = 1,
     ) -> None:
-        self.size, self.seed, self.shuffle = size, seed, shuffle
+        self.size, self.seed, self.shuffle, self.repeat = size, seed, shuffle, repeat
         self.rank, self.world_size = rank, world_size
         self.epoch = 1
         self.start = 0  # samples of this epoch that a resumed run has already seen
 
     def __len__(self) -> int:
-        return math.ceil(self.size / self.world_size) - self.start
+        return math.ceil(self.size * self.repeat / self.world_size) - self.start
 
     def __iter__(self) -> Iterator[Position]:
         order = list(range(self.size))
         if self.shuffle:
             generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
             order = torch.randperm(self.size, generator=generator).tolist()
-        for step in range(self.start, math.ceil(self.size / self.world_size)):
-            place = step * self.world_size + self.rank
+        for step in range(self.start, self.start + len(self)):
+            place = (step * self.world_size + self.rank) // self.repeat
             yield self.epoch, order[place % self.size]
 
 
@@ -93,6 +100,7 @@ class Loader:
         max_dataset_size: use the first so many samples only.
         num_threads: worker processes, 0 = load in this process. They change nothing but speed.
         pin_memory: for copies to a GPU that do not wait.
+        repeat: times in a row that each sample is yielded.
     """
 
     def __init__(
@@ -106,10 +114,12 @@ class Loader:
         pin_memory: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        repeat: int = 1,
     ) -> None:
         self.dataset = dataset
-        self.size = int(min(len(dataset), max_dataset_size))
-        self.sampler = EpochSampler(self.size, seed, shuffle, rank, world_size)
+        used = int(min(len(dataset), max_dataset_size))
+        self.size = used * repeat
+        self.sampler = EpochSampler(used, seed, shuffle, rank, world_size, repeat)
         workers = min(num_threads, math.ceil(self.size / batch_size))
         self.loader = DataLoader(
             SeededDataset(dataset, seed),
@@ -120,6 +130,7 @@ class Loader:
             pin_memory=pin_memory,
             collate_fn=collate,
             generator=torch.Generator(),  # keeps the run's own random stream out of it
+            worker_init_fn=leave_to_parent,
         )
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:

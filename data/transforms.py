@@ -12,7 +12,8 @@ from torchvision import transforms
 
 from util.errors import UserError
 
-PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none")
+PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
+                    "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
 NONE_MULTIPLE = 4  # `--preprocess none` rounds both sides to a multiple of this, as published
 
 Transform = Callable[[Image.Image], object]
@@ -43,6 +44,18 @@ class ScaleWidth:
             return image
         target_height = int(max(self.width * height / width, self.min_height))
         return image.resize((self.width, target_height), self.method)
+
+
+@dataclass(frozen=True)
+class ScaleSide:
+    """The shorter side, or the longer one, to `size` px, keeping the aspect."""
+
+    size: int
+    longer: bool
+    method: Image.Resampling
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return Resize(scaled_size(image.size, self.size, self.longer), self.method)(image)
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,12 @@ def pil_resampling(
     return Image.Resampling(method)
 
 
+def scaled_size(size: tuple[int, int], target: int, longer: bool) -> tuple[int, int]:
+    """(width, height) px, scaled so that the longer or the shorter side is `target`."""
+    side = max(size) if longer else min(size)
+    return tuple(max(1, round(px * target / side)) for px in size)
+
+
 def size_before_crop(preprocess: str, size: tuple[int, int], load_size: int) -> tuple[int, int]:
     """(width, height) px after the scaling step of a mode, for choosing a crop's position."""
     width, height = size
@@ -100,6 +119,8 @@ def size_before_crop(preprocess: str, size: tuple[int, int], load_size: int) -> 
         return load_size, load_size
     if preprocess == "scale_width_and_crop":
         return load_size, load_size * height // width
+    if preprocess == "scale_shorter_and_crop":
+        return scaled_size(size, load_size, longer=False)
     return width, height
 
 
@@ -129,6 +150,8 @@ def build(
         steps.append(Resize((load_size, load_size), method))
     elif "scale_width" in preprocess:
         steps.append(ScaleWidth(load_size, crop_size, method))
+    elif preprocess in ("scale_shorter_and_crop", "scale_longer"):
+        steps.append(ScaleSide(load_size, preprocess == "scale_longer", method))
     elif preprocess == "none":
         steps.append(RoundSides(NONE_MULTIPLE, method))
     if "crop" in preprocess:

@@ -4,22 +4,30 @@ A model file holds the method of its paper; what every method needs is here.
 """
 
 import argparse
-import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from models import networks
 from models.losses import cal_gradient_penalty
-from util import checkpoint, distributed
+from util import checkpoint, distributed, snapshots
 from util.direction import oriented
 from util.errors import UserError, warn
+from util.norm_modes import set_test_mode
+from util.stage import Stage
+from util.training_state import (
+    load_optimizers,
+    load_plateaus,
+    scheduler_state,
+    stateful_parts,
+    tensors_to,
+)
+from util.transfer import transfer
 
 
 class BaseModel(ABC):
@@ -46,8 +54,7 @@ class BaseModel(ABC):
         self.image_paths: list[str] = []
         self.schedulers: list = []
         self._size_multiple = 1  # of the images' sides, for the generator that the flags describe
-        self.has_learned = False  # before the first step there is nothing worth saving
-        self.images_seen = 0  # by the training that this one goes on from
+        self.resumed: dict | None = None  # the state of the training that this one goes on from
         self._metric_sum: torch.Tensor | float = 0.0
         self._metric_count = 0
 
@@ -82,17 +89,16 @@ class BaseModel(ABC):
 
     # Building blocks for model files.
 
-    def generator(self, input_nc: int, output_nc: int) -> nn.Module:
-        """The generator that the flags describe, with these channels."""
+    def generator(self, input_nc: int, output_nc: int, **own: int) -> nn.Module:
+        """The generator that the flags describe, with these channels; see `define_G` for `own`."""
         o = self.opt
         if "crop" in o.preprocess:  # else the size depends on the image
             networks.check_generator_size(o.netG, o.crop_size)
         elif "scale" in o.preprocess and self.isTrain:
             networks.check_generator_size(o.netG, o.load_size, "load_size")
         self._size_multiple = networks.SIZE_MULTIPLES[o.netG]
-        return networks.define_G(
-            input_nc, output_nc, o.ngf, o.netG, o.norm, not o.no_dropout, o.init_type, o.init_gain
-        )
+        norm, dropout, init = o.norm, not o.no_dropout, (o.init_type, o.init_gain)
+        return networks.define_G(input_nc, output_nc, o.ngf, o.netG, norm, dropout, *init, **own)
 
     def discriminator(self, input_nc: int) -> nn.Module:
         """The discriminator that the flags describe, seeing images of `input_nc` channels."""
@@ -163,9 +169,9 @@ class BaseModel(ABC):
 
     def get_current_losses(self) -> dict[str, float]:
         """Name -> value of the last step, for the names in `loss_names`."""
-        return {name: float(value) for name, value in self._losses().items()}
+        return {name: float(value) for name, value in self.current_losses().items()}
 
-    def _losses(self) -> dict[str, torch.Tensor | float]:
+    def current_losses(self) -> dict[str, torch.Tensor | float]:
         """Like get_current_losses, without waiting for the device."""
         losses = self._look_up("loss_names", "loss_")
         return {k: v.detach() if isinstance(v, torch.Tensor) else v for k, v in losses.items()}
@@ -185,6 +191,10 @@ class BaseModel(ABC):
                 )
         return {name: getattr(self, prefix + name) for name in names}
 
+    def stage(self, epoch: int) -> Stage:
+        """What the pictures now shown stand for on the training page: a row for each epoch."""
+        return Stage(epoch, f"epoch {epoch}", f"epoch{epoch:03d}")
+
     def get_image_paths(self) -> list[str]:
         """The files of the current batch."""
         return self.image_paths
@@ -194,20 +204,31 @@ class BaseModel(ABC):
     def setup(self, opt: argparse.Namespace) -> None:
         """Move to the device, load weights (test, or a training that goes on), make schedules.
 
-        With `--continue_train`, `opt.epoch_count` and `images_seen` come from the checkpoint.
+        With `--continue_train`, `resumed` and `opt.epoch_count` come from the checkpoint.
         """
         for part in [*vars(self).values(), *self.networks().values()]:
             if isinstance(part, nn.Module):  # also those that are not saved, like a frozen teacher
                 part.to(self.device)
         if not self.isTrain or opt.continue_train:
-            self.load_networks(opt.epoch_label)
-        if self.isTrain:
-            state = self._load_progress(opt) if opt.continue_train else None
+            self.resumed = self.load_networks(opt.epoch_label)
+        elif opt.init_from:
+            for line in transfer(self.networks(), opt.init_from):
+                print(line)
+        if not self.isTrain:
+            return
+        if self.resumed is not None:
+            if not opt.epoch_count_given:
+                opt.epoch_count = self.resumed["progress"]["epoch"]
+            self.load_state_dict(self.resumed["model"])
+        else:
+            if opt.continue_train:
+                warn(
+                    f"{self.save_dir}: weights only, no training state; optimizers, image pools "
+                    f"and random numbers begin anew, in epoch {opt.epoch_count}"
+                )
             self.schedulers = [networks.get_scheduler(o, opt) for o in self.optimizers]
-            if state:
-                self.load_state_dict(state["model"])
-            for optimizer in self.optimizers:
-                distributed.average_gradients(optimizer)
+        for optimizer in self.optimizers:
+            distributed.average_gradients(optimizer)
 
     def train(self) -> None:
         """Dropout and batch statistics as in training."""
@@ -220,28 +241,8 @@ class BaseModel(ABC):
             net.eval()
 
     def test_mode(self, eval_mode: bool) -> str:
-        """Set norms and dropout for test, and say how.
-
-        Args:
-            eval_mode: running statistics and no dropout. Else both as in training (pix2pix, section
-                3.4), batch norm by each image's own statistics, so that a picture does not depend
-                on its neighbours in the batch.
-        """
-        modules = [m for net in self.networks().values() for m in net.modules()]
-        kinds = sorted({type(m).__name__ for m in modules if "Norm" in type(m).__name__})
-        norm_layers = " and ".join(kinds) or "no norm layers"
-        if eval_mode:
-            self.eval()
-            return f"{norm_layers} by running statistics if it has any, no dropout (--eval)"
-        self.train()
-        batch_norms = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
-        for norm in batch_norms:
-            norm.forward = functools.partial(
-                F.instance_norm, weight=norm.weight, bias=norm.bias, eps=norm.eps
-            )
-        own = " by each image's own statistics" if batch_norms else ""
-        dropout = any(isinstance(m, nn.Dropout) for m in modules)
-        return f"{norm_layers}{own}, {'dropout on, as in training' if dropout else 'no dropout'}"
+        """Norms and dropout as test has them; see `set_test_mode`. Returns: how that is."""
+        return set_test_mode(self.networks().values(), eval_mode)
 
     def test(self) -> None:
         """Forward without gradients, and the images to show."""
@@ -250,14 +251,13 @@ class BaseModel(ABC):
             self.compute_visuals()
 
     def after_step(self) -> None:
-        """Note that the model has learned; for plateau add the step's generator loss to the epoch's
-        mean, on the device. It is `loss_G` where the model has one, else the sum of the losses
-        that are not D's."""
-        self.has_learned = True
+        """For plateau add the step's generator loss to the epoch's mean, on the device. It is
+        `loss_G` where the model has one, else the sum of the losses that are not D's."""
         if self.opt.lr_policy == "plateau":
-            terms = [loss for name, loss in self._losses().items() if not name.startswith("D")]
+            losses = self.current_losses().items()
+            terms = [loss for name, loss in losses if not name.startswith("D")]
             terms = [torch.as_tensor(self.loss_G).detach()] if hasattr(self, "loss_G") else terms
-            self._metric_sum = self._metric_sum + sum(terms)
+            self._metric_sum = self._metric_sum + torch.as_tensor(sum(terms)).nan_to_num(0, 0, 0)
             self._metric_count += 1
 
     def update_learning_rate(self) -> tuple[float, float]:
@@ -279,51 +279,55 @@ class BaseModel(ABC):
     # On disk.
 
     def state_dict(self) -> dict:
-        """What a training needs besides its weights to go on."""
-        return {"schedulers": [scheduler.state_dict() for scheduler in self.schedulers]}
+        """What a training needs besides its weights to go on, alike in all processes."""
+        return {
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler_state(scheduler) for scheduler in self.schedulers],
+        }
 
     def load_state_dict(self, state: dict) -> None:
-        """Take `state_dict()` back. Only plateau has a memory: the other schedules are closed forms
-        in the epoch, and may have been given new settings."""
-        for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
-            if isinstance(scheduler, ReduceLROnPlateau) and "best" in saved:
-                scheduler.load_state_dict(saved)
-                groups = scheduler.optimizer.param_groups
-                for group, lr in zip(groups, saved["_last_lr"], strict=True):
-                    group["lr"] = lr
+        """Take `state_dict()` back, and make the schedules from the options."""
+        load_optimizers(self.optimizers, state["optimizers"])
+        self.schedulers = [networks.get_scheduler(o, self.opt) for o in self.optimizers]
+        load_plateaus(self.schedulers, state["schedulers"])
 
-    def save_checkpoint(self, label: str, epoch: int, images: int) -> None:
-        """Write weights and state; a training that takes them up starts with `epoch`, having seen
-        `images`."""
-        if distributed.rank() == 0:
-            self.save_networks(label)
-            state = {"epoch": epoch, "images": images, "model": self.state_dict()}
-            checkpoint.save(state, checkpoint.state_path(self.save_dir, label))
+    def local_state(self) -> dict:
+        """What differs between the processes of a run: image pools and the like."""
+        parts = {name: part.state_dict() for name, part in stateful_parts(self).items()}
+        return {"parts": parts, "metric": [float(self._metric_sum), self._metric_count]}
 
-    def _load_progress(self, opt: argparse.Namespace) -> dict | None:
-        path = checkpoint.state_path(self.save_dir, opt.epoch_label)
-        if not path.is_file():
-            warn(f"no {path.name} beside the weights: going on from epoch {opt.epoch_count}")
-            return None
-        state = checkpoint.load(path)
-        self.images_seen = state["images"]
-        if not opt.epoch_count_given:
-            opt.epoch_count = state["epoch"]
-        return state
+    def load_local_state(self, state: dict) -> None:
+        """Take `local_state()` back."""
+        for name, part in stateful_parts(self).items():
+            if name in state["parts"]:
+                part.load_state_dict(tensors_to(state["parts"][name], self.device))
+        self._metric_sum, self._metric_count = state["metric"]
 
     def save_networks(self, epoch: str | int) -> None:
         """Write <epoch>_net_<X>.pth for every network."""
-        for name, net in self.networks().items():
-            weights = {key: value.detach().cpu() for key, value in net.state_dict().items()}
+        for name, weights in self.weights().items():
             checkpoint.save(weights, checkpoint.weights_path(self.save_dir, epoch, name))
 
-    def load_networks(self, epoch: str | int) -> None:
-        """Read <epoch>_net_<X>.pth for every network."""
+    def weights(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Name of a network -> its state_dict, on the CPU."""
+        return {
+            name: {key: value.detach().cpu() for key, value in net.state_dict().items()}
+            for name, net in self.networks().items()
+        }
+
+    def load_networks(self, epoch: str | int) -> dict | None:
+        """Read every network of an epoch, and return the training state that was saved with it;
+        None if there is none, or it is not needed."""
+        files = None if self.isTrain else [f"net_{name}.pth" for name in self.networks()]
+        unit = snapshots.find(self.save_dir, str(epoch), files)
         for name, net in self.networks().items():
             path = checkpoint.weights_path(self.save_dir, epoch, name)
+            if unit is not None and f"net_{name}.pth" in unit.files:
+                path = unit.folder / f"net_{name}.pth"
             checkpoint.load_weights(net, path, self.device)
             if distributed.rank() == 0:
                 print(f"loaded {path}")
+        return unit.state() if unit is not None and self.isTrain else None
 
     def print_networks(self, verbose: bool) -> None:
         """Print each network's number of parameters, with `verbose` its layers."""

@@ -13,6 +13,7 @@ from torch.nn import init
 
 from models.losses import GANLoss, cal_gradient_penalty  # noqa: F401  (the plug-in contract)
 from models.schedulers import get_scheduler  # noqa: F401  (the plug-in contract)
+from models.style_net import StyleNet
 from util.distributed import SyncBatchNorm2d
 from util.errors import UserError, choose
 
@@ -267,10 +268,11 @@ GENERATORS: dict[str, functools.partial] = {
     "resnet_6blocks": functools.partial(ResnetGenerator, n_blocks=6),
     "unet_128": functools.partial(UnetGenerator, num_downs=7),
     "unet_256": functools.partial(UnetGenerator, num_downs=8),
+    "style_net": functools.partial(StyleNet),
 }
-SIZE_MULTIPLES = {  # px: as often as a network halves its input, twice where it does not say
-    name: 2 ** make.keywords.get("num_downs", 2) for name, make in GENERATORS.items()
-}
+SIZE_MULTIPLES = {  # px, of images that a network gives back in the same size
+    "resnet_9blocks": 4, "resnet_6blocks": 4, "unet_128": 128, "unet_256": 256, "style_net": 1
+}  # fmt: skip
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
     "basic": lambda nc, ndf, n_layers, norm_layer: NLayerDiscriminator(nc, ndf, 3, norm_layer),
     "n_layers": NLayerDiscriminator,
@@ -283,7 +285,7 @@ def check_generator_size(netG: str, size: int, flag: str = "crop_size") -> None:
     multiple = SIZE_MULTIPLES[netG]
     if size % multiple:
         near = max(multiple, round(size / multiple) * multiple)
-        fitting = [name for name, m in SIZE_MULTIPLES.items() if size % m == 0]
+        fitting = [name for name, m in SIZE_MULTIPLES.items() if m > 1 and size % m == 0]
         raise UserError(
             f"--{flag} {size} does not fit --netG {netG}: accepted are multiples of {multiple}; "
             f"use --{flag} {near}"
@@ -313,12 +315,14 @@ def define_G(
     init_type: str = "normal",
     init_gain: float = 0.02,
     gpu_ids: Sequence[int] = (),
+    **own: int,
 ) -> nn.Module:
-    """A generator of GENERATORS with drawn weights."""
+    """A generator of GENERATORS with drawn weights; `own` are arguments of this one alone."""
     make = choose("netG", netG, GENERATORS)
-    net = make(
-        input_nc, output_nc, ngf=ngf, norm_layer=get_norm_layer(norm), use_dropout=use_dropout
-    )
+    if netG == "style_net" and norm != "instance":
+        raise UserError(f"--norm {norm}: --netG style_net has norms of its own; accepted: instance")
+    norm_layer = get_norm_layer(norm)
+    net = make(input_nc, output_nc, ngf=ngf, norm_layer=norm_layer, use_dropout=use_dropout, **own)
     return init_net(net, init_type, init_gain, gpu_ids)
 
 

@@ -11,7 +11,7 @@ def check(opt: argparse.Namespace) -> None:
     Whether crops fit the networks is checked where a model makes networks from flags
     (`BaseModel.generator`, `BaseModel.discriminator`): a plug-in may bring networks of its own.
     """
-    scaled_then_cropped = opt.preprocess in ("resize_and_crop", "scale_width_and_crop")
+    scaled_then_cropped = opt.preprocess.endswith("_and_crop")
     if scaled_then_cropped and opt.crop_size > opt.load_size:
         raise UserError(
             f"--crop_size {opt.crop_size} is larger than --load_size {opt.load_size}; "

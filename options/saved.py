@@ -9,7 +9,7 @@ from util.errors import UserError
 
 # Of one call, not of the run.
 NOT_SAVED = ("config", "dry_run", "debug", "verbose", "continue_train", "epoch", "epoch_count",
-             "load_iter")  # fmt: skip
+             "load_iter", "resume", "overwrite", "allow_changed", "requeue")  # fmt: skip
 
 
 def load_config(file: str | Path) -> dict[str, Any]:

@@ -16,7 +16,8 @@ FIXED_BY_TRAINING = ("netG", "norm", "ngf", "no_dropout", "input_nc", "output_nc
 INHERITED = ("model", "dataset_mode", "ndf", "netD", "n_layers_D", "preprocess", "crop_size",
              "load_size", "seed")  # fmt: skip
 # Test looks at whole images: the training's random crops become the scale they were cut from.
-TEST_PREPROCESS = {"crop": "none", "scale_width_and_crop": "scale_width"}
+TEST_PREPROCESS = {"crop": "none", "scale_width_and_crop": "scale_width",
+                   "scale_shorter_and_crop": "keep"}  # fmt: skip
 
 
 class TestOptions(BaseOptions):

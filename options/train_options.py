@@ -1,6 +1,8 @@
 """Train an image-to-image translation model."""
 
 import argparse
+import shlex
+from pathlib import Path
 from typing import Any
 
 from models.losses import GAN_MODES
@@ -8,10 +10,23 @@ from models.schedulers import LR_POLICIES
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
+from util import snapshots
+from util.errors import UserError, warn
+from util.health import ON_NAN
+from util.keeper import SavePlan
 
 # Not taken over from the run that `--continue_train` goes on with.
-OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "epoch",
-               "epoch_count", "load_iter")  # fmt: skip
+OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
+               "epoch", "epoch_count", "load_iter", "overwrite", "allow_changed", "init_from",
+               "requeue")  # fmt: skip
+# May change from session to session: what comes out stays the same (the length of the training and
+# its schedule are said). The folder may move; how many images it holds is checked when it is read.
+FREE = (*OF_THE_CALL, "dataroot", "config", "dry_run", "debug", "verbose", "n_epochs",
+        "n_epochs_decay", "num_threads", "display_freq", "print_freq", "update_html_freq",
+        "no_html", "save_latest_freq", "save_epoch_freq", "save_by_iter", "save_every_minutes",
+        "keep_last", "safetensors", "on_nan", "display_winsize", "use_wandb", "wandb_project_name",
+        "display_id", "display_server", "display_port", "display_env", "display_ncols",
+        )  # fmt: skip
 
 
 class TrainOptions(BaseOptions):
@@ -38,8 +53,27 @@ class TrainOptions(BaseOptions):
         add("--save_epoch_freq", type=types.positive_int, default=5,
             help="epochs between two savings under the epoch's number")
         add("--save_by_iter", action="store_true", help="save under iter_<n> instead of `latest`")
+        add("--save_every_minutes", type=types.non_negative, default=15.0,
+            help="minutes between two savings of `latest`; 0: by images and epochs only")
+        add("--keep_last", type=types.whole_number(2), default=2,
+            help="checkpoints kept besides those with a number; the older is there in case the "
+            "newer is damaged")
+        add("--safetensors", action="store_true",
+            help="write weights as .safetensors too")
+        add("--overwrite", action="store_true",
+            help="delete an earlier run of this name; else it is renamed to NAME.1, NAME.2, ...")
         add("--continue_train", action="store_true",
-            help="go on from --epoch: weights, epoch and schedule")
+            help="go on from --epoch as if the run had never stopped")
+        add("--resume", nargs="?", const="always", choices=["always", "auto"],
+            help="another name of --continue_train; auto: begin anew if there is nothing yet")
+        add("--allow_changed", action="store_true",
+            help="go on although options differ that change what comes out")
+        add("--init_from", metavar="PATH",
+            help="begin with the weights of a run's folder or a file, as far as they match")
+        add("--requeue", action="store_true",
+            help="SIGUSR1 saves and stops; without it, saves and goes on")
+        add("--on_nan", choices=ON_NAN, default="stop",
+            help="at a loss or gradient that is not finite: stop, or leave the step out")
         add("--dry_run", action="store_true",
             help="print options, networks and learning rates, check the data, and stop")
 
@@ -69,7 +103,71 @@ class TrainOptions(BaseOptions):
         return {k: v for k, v in trained.items() if k in parser.flags() and k not in OF_THE_CALL}
 
     def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        return super().run_options(early, given) if early["continue_train"] else {}
+        wanted = early["continue_train"] or early["resume"]
+        return super().run_options(early, given) if wanted else {}
 
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         opt.epoch_count_given = self.set_by["epoch_count"] == "command line"
+        if opt.resume == "auto" and not has_checkpoint(opt.run_dir):
+            warn(f"{opt.run_dir}: nothing to go on from yet; beginning anew (--resume auto)")
+            opt.continue_train = False
+        elif opt.resume:
+            opt.continue_train = True
+        if opt.continue_train and opt.init_from:
+            raise UserError("--continue_train and --init_from both bring weights; give one of them")
+        if opt.continue_train and not opt.allow_changed:
+            refuse_changes(opt, explicit)
+
+
+def keeping(opt: argparse.Namespace) -> dict[str, Any]:
+    """How the run is kept safe, as arguments of `util.keeper.Keeper`."""
+    command = ["python", "train.py", "--name", opt.name, "--continue_train"]
+    if opt.checkpoints_dir != "./checkpoints":
+        command += ["--checkpoints_dir", opt.checkpoints_dir]
+    if not opt.device.startswith("cuda"):
+        command += ["--device", opt.device]
+    return {
+        "run_dir": opt.run_dir,
+        "seed": opt.seed,
+        "on_nan": opt.on_nan,
+        "resume_command": shlex.join(command),
+        "plan": SavePlan(
+            latest_images=opt.save_latest_freq,
+            by_iter=opt.save_by_iter,
+            epochs=opt.save_epoch_freq,
+            minutes=opt.save_every_minutes,
+            keep_last=opt.keep_last,
+            safetensors=opt.safetensors,
+        ),
+    }
+
+
+def showing(opt: argparse.Namespace) -> dict[str, Any]:
+    """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
+    return {
+        "html": not opt.no_html,
+        "winsize": opt.display_winsize,
+        "print_images": opt.print_freq,
+        "display_images": opt.display_freq,
+        "html_images": opt.update_html_freq,
+    }
+
+
+def has_checkpoint(run_dir: str) -> bool:
+    """Whether there is anything that `--continue_train` could take up."""
+    return bool(snapshots.snapshots(run_dir) or list(Path(run_dir).glob("*_net_*")))
+
+
+def refuse_changes(opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+    """One line for given options that would turn the run into another one."""
+    changes = [
+        f"--{flag} {opt.trained[flag]} -> {value}"
+        for flag, value in sorted(explicit.items())
+        if flag in opt.trained and flag not in FREE and value != opt.trained[flag]
+    ]
+    if changes:
+        raise UserError(
+            f"--continue_train: run {opt.name} was trained otherwise: {', '.join(changes)}; leave "
+            "the flags out, or give --allow_changed, or begin a new run with --init_from "
+            f"{opt.run_dir}"
+        )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -21,13 +22,11 @@ def epoch_label(epoch: str | int, load_iter: int = 0) -> str:
 
 
 def weights_path(folder: str | Path, epoch: str | int, name: str) -> Path:
-    """Where the network `name` (G, D_A, ...) of an epoch (5, latest, iter_400) is kept."""
-    return Path(folder) / f"{epoch}_net_{name}.pth"
-
-
-def state_path(folder: str | Path, epoch: str | int) -> Path:
-    """Where all of a training's state but the weights is kept."""
-    return Path(folder) / f"{epoch}_state.pth"
+    """Where the network `name` (G, D_A, ...) of an epoch (5, latest, iter_400) is kept: a .pth
+    file, or a .safetensors file where there is no other."""
+    path = Path(folder) / f"{epoch}_net_{name}.pth"
+    other = path.with_suffix(".safetensors")
+    return other if other.is_file() and not path.is_file() else path
 
 
 def save(obj: Any, path: Path) -> None:
@@ -39,7 +38,7 @@ def save(obj: Any, path: Path) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> Any:
-    """torch.load that runs no code from the file.
+    """torch.load that runs no code from the file; `.safetensors` files too.
 
     Raises:
         UserError: no such file (with the epochs that there are), or not a file of weights.
@@ -47,13 +46,25 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; {_what_is_there(path)}")
     try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path, device=str(device))
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # of any kind: the bytes decide what goes wrong
+        if code := re.search(r"Unsupported (?:global|class).*?([\w.]+\.\w+)", str(error)):
+            raise UserError(
+                f"{path}: refused: holds code ({code[1]}), where only tensors and plain values "
+                "are accepted; get the weights as a state_dict"
+            ) from error
         reason = str(error).strip().splitlines()[:1]
         raise UserError(
             f"{path}: cannot be read as weights ({''.join(reason)[:120]}); "
             "it may be damaged, or hold more than tensors"
         ) from error
+
+
+def safetensors_bytes(weights: dict[str, torch.Tensor]) -> bytes:
+    """A state_dict in the safetensors format."""
+    return safetensors.torch.save({key: value.contiguous() for key, value in weights.items()})
 
 
 def saved_epochs(folder: Path, name: str) -> list[str]:
@@ -94,16 +105,21 @@ def clean_state_dict(state_dict: dict, net: nn.Module) -> dict:
     return cleaned
 
 
+def load_state_dict(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """A file's name -> tensor; UserError if it holds something else."""
+    state_dict = load(path, device)
+    if not isinstance(state_dict, dict) or not all(isinstance(key, str) for key in state_dict):
+        raise UserError(f"{path}: holds {type(state_dict).__name__}, not a state_dict of weights")
+    return state_dict
+
+
 def load_weights(net: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:
     """Fill a network from a file.
 
     Raises:
         UserError: the file is missing, unreadable, or of another network.
     """
-    state_dict = load(path, device)
-    if not isinstance(state_dict, dict) or not all(isinstance(key, str) for key in state_dict):
-        raise UserError(f"{path}: holds {type(state_dict).__name__}, not a state_dict of weights")
-    state_dict = clean_state_dict(state_dict, net)
+    state_dict = clean_state_dict(load_state_dict(path, device), net)
     own = {key: _shape(value) for key, value in net.state_dict().items()}
     given = {key: _shape(value) for key, value in state_dict.items()}
     if own != given:

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import nn
 
 T = TypeVar("T")
+_control: dist.ProcessGroup | None = None  # for small decisions, by gloo, off the GPU's queue
 
 
 def rank() -> int:
@@ -35,6 +36,8 @@ def start(device: torch.device) -> bool:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        global _control
+        _control = dist.new_group(backend="gloo")
         atexit.register(stop)
     return rank() == 0
 
@@ -46,6 +49,24 @@ def from_rank_0(value: T) -> T:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def highest(*numbers: int) -> list[int]:
+    """Each number's maximum over the processes: what one of them wants, all do in the same step."""
+    if not dist.is_initialized():
+        return list(numbers)
+    box = torch.tensor(numbers)
+    dist.all_reduce(box, dist.ReduceOp.MAX, group=_control)
+    return box.tolist()
+
+
+def gathered(value: T) -> list[T]:
+    """The value of every process, in the order of their ranks; on rank 0, elsewhere empty."""
+    if not dist.is_initialized():
+        return [value]
+    values: list = [None] * dist.get_world_size() if rank() == 0 else []
+    dist.gather_object(value, values or None, dst=0, group=_control)
+    return values
 
 
 def stop() -> None:

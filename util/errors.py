@@ -17,6 +17,14 @@ class UserError(ValueError):
     exit_code = 2  # 1 if a run had begun
 
 
+class Stopped(Exception):
+    """A run was asked to stop, and has saved."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the nearest of `known`, or an empty string."""
     by_lower = {name.lower(): name for name in known}
@@ -48,6 +56,9 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
                 traceback.print_exc()
             print(f"error: {error}", file=sys.stderr)
             return error.exit_code
+        except Stopped as stopped:
+            print(stopped, flush=True)
+            return stopped.exit_code
         except KeyboardInterrupt:
             return 130
         except BrokenPipeError:  # the reader (`| head`) went away: nothing more can be said

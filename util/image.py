@@ -1,4 +1,4 @@
-"""From tensors to pictures on disk."""
+"""Pictures on disk: to tensors and back."""
 
 import itertools
 from collections.abc import Callable
@@ -6,7 +6,40 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+
+from util.errors import UserError
+
+
+def load_image(path: str, mode: str = "RGB") -> Image.Image:
+    """Read an image upright (EXIF rotation applied) in a PIL mode.
+
+    Raises:
+        UserError: the file cannot be read as an image.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert(mode)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path}: cannot be read as an image ({error}); replace or remove the file"
+        ) from error
+    upright.info["path"] = path  # for messages of the transforms
+    return upright
+
+
+def fitted(image: Image.Image, longer_side: int) -> Image.Image:
+    """Scaled so that its longer side has that many px, keeping the aspect; 0: as it is."""
+    if not longer_side or max(image.size) == longer_side:
+        return image
+    size = [max(1, round(px * longer_side / max(image.size))) for px in image.size]
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def im2tensor(image: Image.Image) -> torch.Tensor:
+    """An RGB image as (1, 3, H, W) in [-1, 1]."""
+    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32))
+    return (pixels / 127.5 - 1).permute(2, 0, 1)[None].contiguous()
 
 
 def tensor2im(input_image: torch.Tensor | np.ndarray, imtype: type = np.uint8) -> np.ndarray:

@@ -31,3 +31,11 @@ class ImagePool:
         slot = random.randrange(self.pool_size)
         stored, self.images[slot] = self.images[slot], image
         return stored
+
+    def state_dict(self) -> dict:
+        """The stored images."""
+        return {"images": [image.clone() for image in self.images]}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take `state_dict()` back."""
+        self.images = list(state["images"])[: self.pool_size]

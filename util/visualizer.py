@@ -13,10 +13,13 @@ from tqdm import tqdm
 
 from util.html import Page
 from util.image import save_image, tensor2im
+from util.stage import Stage
 
 
 class Reporter(Protocol):
     """What a model tells about its last step."""
+
+    def stage(self, epoch: int) -> Stage: ...
 
     def get_current_losses(self) -> dict[str, float]: ...
 
@@ -41,6 +44,19 @@ def crossed(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
+LOGS = ("loss_log.txt", "metrics.jsonl")
+
+
+def cut(file: Path, size: int) -> None:
+    """Shorten a file to `size` bytes; a new one is empty."""
+    with open(file, "ab") as log:
+        log.truncate(min(size, log.tell()))
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
+
+
 class Visualizer:
     """Logs and pages of a training run, in its folder.
 
@@ -51,10 +67,12 @@ class Visualizer:
         name: the run's name.
         n_epochs: number of the last epoch.
         writes: whether this process is the one that writes and prints.
+        resumed: `state_dict()` of the session to go on from: what came after it is cut off. With
+                no more than {"row": n} the logs are kept whole. None: begin anew.
         html: keep a training page.
         winsize: px of a picture on the page.
-        continued_from: go on with the files of an earlier session; the page's rows from this epoch
-            on are replaced. None: begin anew.
+        print_images, display_images, html_images: images between two lines of losses, two looks
+            at whether the page has the pictures, two updates of them.
     """
 
     def __init__(
@@ -63,14 +81,19 @@ class Visualizer:
         name: str,
         n_epochs: int,
         writes: bool = True,
+        resumed: dict | None = None,
         html: bool = True,
         winsize: int = 256,
-        continued_from: int | None = None,
+        print_images: int = 100,
+        display_images: int = 400,
+        html_images: int = 1000,
     ) -> None:
         self.folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
+        self.print_images, self.display_images = print_images, display_images
+        self.html_images = html_images
         self.web = self.folder / "web"
         self.page: Page | None = None
-        self.shown_epoch = 0  # the last epoch with a row on the page
+        self.row = (resumed or {}).get("row", 0)  # the last one on the page
         self.bar: tqdm | None = None
         # Since the last line of losses: seconds waited for data and spent on steps, images seen.
         self.waited_s, self.worked_s, self.images = 0.0, 0.0, 0
@@ -78,23 +101,35 @@ class Visualizer:
         if not writes:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        if continued_from is None:
-            (self.folder / "metrics.jsonl").write_text("")
+        for file in LOGS if resumed is None else resumed.keys() & set(LOGS):
+            cut(self.folder / file, (resumed or {}).get(file, 0))
         with open(self.folder / "loss_log.txt", "a") as log:
             log.write(f"================ Training Loss ({time.strftime('%c')}) ================\n")
         if html:
             facts = {"pictures": "newest epoch first", "log": "../loss_log.txt"}
             self.page = Page(
                 self.web / "index.html", f"Training of {name}", facts, winsize, newest_first=True,
-                refresh_s=60, keep_before=continued_from,
+                refresh_s=60, keep_before=None if resumed is None else self.row + 1,
             )  # fmt: skip
             (self.web / "images").mkdir(exist_ok=True)
 
-    def epoch(self, loader: Iterable[dict], epoch: int, batch_size: int) -> Iterator[dict]:
-        """The loader's batches, timed, with a progress bar on a terminal."""
+    def state_dict(self) -> dict:
+        """Bytes of the logs, and the page's last row."""
+        sizes = {file: _size(self.folder / file) for file in LOGS}
+        return sizes | {"row": self.row}
+
+    def epoch(
+        self, loader: Iterable[dict], epoch: int, batch_size: int, seen: int = 0
+    ) -> Iterator[dict]:
+        """The loader's batches, timed, with a progress bar on a terminal.
+
+        Args:
+            batch_size: images in a step of all processes.
+            seen: images of this epoch that an earlier session has done.
+        """
         total = len(loader)
         if self.writes and sys.stderr.isatty():
-            self.bar = tqdm(total=total, unit="img", dynamic_ncols=True, leave=False,
+            self.bar = tqdm(total=total, initial=seen, unit="img", dynamic_ncols=True, leave=False,
                             desc=f"epoch {epoch}/{self.n_epochs}")  # fmt: skip
         try:
             asked = time.perf_counter()
@@ -111,6 +146,21 @@ class Visualizer:
             if self.bar is not None:
                 self.bar.close()
                 self.bar = None
+
+    def end_step(
+        self, model: Reporter, epoch: int, epoch_images: int, before: int, images: int
+    ) -> None:
+        """Show pictures and log losses, where a step passed a multiple of their frequencies.
+
+        Args:
+            epoch_images: images seen in this epoch.
+            before, images: images seen in the run, before and after the step.
+        """
+        save = crossed(before, images, self.html_images)
+        if save or crossed(before, images, self.display_images):
+            self.show(model, epoch, save)
+        if crossed(before, images, self.print_images):
+            self.log_losses(model, epoch, epoch_images, images)
 
     def log_losses(self, model: Reporter, epoch: int, epoch_images: int, images: int) -> None:
         """The model's losses as one line, on the terminal and in the two logs.
@@ -143,17 +193,20 @@ class Visualizer:
             log.write(json.dumps(finite) + "\n")
 
     def show(self, model: Reporter, epoch: int, save: bool = False) -> None:
-        """Give the epoch its row of pictures on the page; with `save` bring them up to date."""
-        if self.page is None or (self.shown_epoch == epoch and not save):
+        """Give the stage its row of pictures on the page; with `save` bring them up to date."""
+        if self.page is None:
+            return
+        stage = model.stage(epoch)
+        if self.row == stage.number and not save:
             return
         model.compute_visuals()
         visuals = model.get_current_visuals()
-        files = {label: f"images/epoch{epoch:03d}_{label}.png" for label in visuals}
+        files = {label: f"images/{stage.file_stem}_{label}.png" for label in visuals}
         for label, images in visuals.items():
             save_image(tensor2im(images), self.web / files[label])
-        if self.shown_epoch != epoch:
-            self.page.add_row(epoch, f"epoch {epoch}", list(files.items()))
-            self.shown_epoch = epoch
+        if self.row != stage.number:
+            self.page.add_row(stage.number, stage.heading, list(files.items()))
+            self.row = stage.number
 
     def end_epoch(self, epoch: int, time_s: float, old_lr: float, lr: float) -> None:
         """A line at the end of an epoch: how long it took, and how the learning rate goes on."""

@@ -1,0 +1,47 @@
+"""Content images of style transfer by optimisation: <dataroot> is a file, or a folder of them."""
+
+import argparse
+import os
+
+from data.base_dataset import BaseDataset, get_transform
+from data.image_folder import load_image
+from util.errors import UserError
+
+SMALLEST_PX = 16  # below, there is no content to speak of
+
+
+class ContentDataset(BaseDataset):
+    """Yields each image as "A", `--repeat` times in a row: many steps are taken on it."""
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        parser.add_argument(
+            "--repeat", type=int, default=1,
+            help="times in a row that each image is yielded; neural_style decides it",
+        )  # fmt: skip
+        return parser
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        super().__init__(opt)
+        if os.path.isfile(opt.dataroot):
+            self.A_paths = [opt.dataroot]
+        else:
+            expected = "an image, or a folder of images (--dataset_mode content)"
+            self.A_paths = self.images_in(opt.dataroot, expected)
+        self.repeat = opt.repeat
+        self.transform = get_transform(opt)
+
+    def __len__(self) -> int:
+        return len(self.A_paths)
+
+    def __getitem__(self, index: int) -> dict:
+        path = self.A_paths[index]
+        image = load_image(path)
+        if min(image.size) < SMALLEST_PX:
+            raise UserError(
+                f"{path}: {image.width}x{image.height} px is too small for a content image; "
+                f"accepted are sides of {SMALLEST_PX} px and more"
+            )
+        return {"A": self.transform(image), "A_paths": path}

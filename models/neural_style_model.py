@@ -1,0 +1,257 @@
+"""Style transfer by optimising the picture itself (Gatys et al. 2016)."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from models.base_model import BaseModel
+from models.style_objective import add_style_flags, make_objective, settings
+from util import distributed
+from util.errors import UserError, warn
+from util.image import fitted, im2tensor, load_image, save_image, tensor2im
+from util.stage import Stage
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+# Units of the optimised picture on [-1, 1]: those of the classifier's input, in which the
+# published step sizes are meant.
+UNITS = {"caffe": 127.5, "imagenet": 0.5, "plain": 0.5}
+OPTIMIZERS: dict[str, float] = {"lbfgs": 1.0, "adam": 0.02}  # name -> usual --lr
+
+
+class NeuralStyleModel(BaseModel):
+    """x* = arg min_x  content(x, A) + style(x, S) + tv(x), judged by a frozen classifier.
+
+    A training step is `--step_evaluations` evaluations of the objective on one picture; the
+    pictures of a folder are made one after the other. Nothing is learned, so there is no test.
+    """
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        if not is_train:
+            raise UserError(
+                "--model neural_style: train.py writes its pictures, there is nothing to test; "
+                "they are in the run's folder, in pictures/"
+            )
+        add_style_flags(parser, is_train, "gatys")
+        parser.set_defaults(
+            perceptual_net="vgg19", dataset_mode="content", preprocess="scale_longer",
+            no_flip=True, serial_batches=True, num_threads=1, n_epochs=1, n_epochs_decay=0,
+            print_freq=1, display_freq=5, update_html_freq=5, save_latest_freq=5, lr=None,
+        )  # fmt: skip
+        add = parser.add_argument
+        # fmt: off
+        add("--image_size", nargs="+", type=int, default=[512], metavar="PX",
+            help="the picture's longer side; several from coarse to fine")
+        add("--n_evaluations", type=int, help="of the objective for each size; by preset")
+        add("--step_evaluations", type=int, default=20, help="of the objective in a training step")
+        add("--clamp", action=argparse.BooleanOptionalAction, default=None,
+            help="keep the picture in range before each evaluation; by preset")
+        add("--optimizer", choices=list(OPTIMIZERS), default="lbfgs",
+            help="lbfgs, or adam, which needs less memory; --lr is 1 or, of [0, 1], 0.02")
+        add("--lbfgs_history", type=int, default=100, help="steps that L-BFGS remembers")
+        add("--start", default="content", metavar="content|noise|FILE", help="the first picture")
+        add("--style_image_weights", nargs="+", type=float,
+            help="shares of several style images; equal if absent")
+        add("--original_colors", action="store_true",
+            help="take over the style's lightness only (Gatys et al. 2016, Preserving Color)")
+        # fmt: on
+        return parser
+
+    @staticmethod
+    def check_options(opt: argparse.Namespace) -> None:
+        vars(opt).update(settings(vars(opt), "gatys"))
+        for flag, values in (("image_size", opt.image_size), ("n_evaluations", [opt.n_evaluations]),
+                             ("step_evaluations", [opt.step_evaluations]),
+                             ("lbfgs_history", [opt.lbfgs_history])):  # fmt: skip
+            if min(values) < 1:
+                raise UserError(f"--{flag} {min(values)}: accepted: whole numbers from 1 up")
+        for flag, needed in (("batch_size", 1), ("lr_policy", "linear"), ("n_epochs_decay", 0),
+                             ("preprocess", "scale_longer")):  # fmt: skip
+            if (given := getattr(opt, flag)) != needed:
+                raise UserError(f"--{flag} {given}: --model neural_style accepts {needed} only")
+        shares = opt.style_image_weights or [1.0] * len(opt.style_image)
+        if len(shares) != len(opt.style_image) or min(shares) < 0 or sum(shares) <= 0:
+            raise UserError(
+                f"--style_image_weights {shares}: give one from 0 up for each of the "
+                f"{len(opt.style_image)} style images"
+            )
+        if opt.start not in ("content", "noise"):
+            load_image(opt.start)
+        if distributed.world_size() > 1:
+            raise UserError("--model neural_style works in one process; start it without torchrun")
+        opt.lr = OPTIMIZERS[opt.optimizer] if opt.lr is None else opt.lr
+        opt.load_size = opt.image_size[-1]
+        opt.repeat = len(opt.image_size) * _steps(opt)
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        super().__init__(opt)
+        self.objective = make_objective(vars(opt))
+        self.loss_names = [*self.objective.names(), "total"]
+        self.visual_names = ["content", "picture", "style"]
+        shares = opt.style_image_weights or [1.0] * len(opt.style_image)
+        self.shares = [share / sum(shares) for share in shares]
+        self.units = UNITS[opt.perceptual_input]
+        self.path = ""  # of the content image at work
+        self.step = 0  # training steps taken on it
+        self.finished: list[str] = []  # content images that have their picture
+        self.interrupted: dict | None = None  # state of the picture that a resumed run goes on with
+
+    def stage(self, epoch: int) -> Stage:
+        """A row for every picture that is shown, numbered by the steps."""
+        round_ = len(self.finished) - (self.step == self.opt.repeat)
+        number = round_ * self.opt.repeat + self.step
+        done = self.step * self.opt.step_evaluations
+        px = max(self.content.shape[-2:])
+        heading = f"{Path(self.path).name}: {px} px, {done} evaluations"
+        return Stage(number, heading, f"step{number:05d}")
+
+    def set_input(self, input: dict) -> None:
+        self.image_paths = input["A_paths"]
+        if self.image_paths[0] != self.path or self.step == self.opt.repeat:
+            self.path, self.step = self.image_paths[0], 0
+            self.whole = self.to_device(input["A"]).expand(-1, 3, -1, -1)  # in its largest size
+        if self.interrupted:
+            self._take_up(self.interrupted)
+        elif self.step % _steps(self.opt) == 0:
+            self._begin_size(self.opt.image_size[self.step // _steps(self.opt)])
+
+    def _begin_size(self, px: int) -> None:
+        """Targets and first picture for a size of the picture, and an optimizer for it."""
+        share_of_last = px / self.opt.image_size[-1]
+        self.content = _resized(self.whole, share_of_last)
+        style_px = round((self.opt.style_size or self.opt.image_size[-1]) * share_of_last)
+        styles = [fitted(load_image(file), style_px) for file in self.opt.style_image]
+        styles = [im2tensor(image).to(self.device) for image in styles]
+        self.style = styles[0]
+        self.content_targets = self.objective.content_targets(self.content)
+        grams = self.objective.style_targets(styles)  # layer -> (S, C, C)
+        shares = torch.tensor(self.shares, device=self.device).view(-1, 1, 1)
+        self.grams = {name: (shares * each).sum(0, keepdim=True) for name, each in grams.items()}
+        first = self.step == 0
+        self._optimize_from(self._first_picture() if first else self.variable / self.units)
+
+    def _first_picture(self) -> torch.Tensor:
+        """(1, 3, h, w) in [-1, 1]; in a further round over the images the one of the last round."""
+        start = str(self._file()) if self.path in self.finished else self.opt.start
+        if start == "content":
+            return self.content
+        if start == "noise":
+            return 0.25 * torch.randn_like(self.content)
+        return im2tensor(load_image(start)).to(self.device)
+
+    def _optimize_from(self, picture: torch.Tensor) -> None:
+        size = self.content.shape[-2:]
+        if picture.shape[-2:] != size:
+            picture = F.interpolate(picture, size, mode="bicubic", antialias=True)
+        self.variable = (picture.detach().clone() * self.units).requires_grad_()
+        if self.opt.optimizer == "adam":
+            lr = self.opt.lr * 2 * self.units
+            optimizer = torch.optim.Adam([self.variable], lr=lr)
+        else:
+            history = self.opt.lbfgs_history
+            optimizer = torch.optim.LBFGS([self.variable], self.opt.lr, history_size=history)
+        self.optimizer, self.optimizers = optimizer, [optimizer]
+
+    def forward(self) -> None:
+        self.picture = self.variable / self.units
+
+    def optimize_parameters(self) -> None:
+        """The losses are those before the step's first update."""
+        before: list[dict[str, torch.Tensor]] = []
+
+        def evaluate() -> torch.Tensor:
+            self.optimizer.zero_grad()
+            if self.opt.clamp:
+                self.variable.data.clamp_(-self.units, self.units)
+            self.forward()
+            terms = self.objective(self.picture, self.content_targets, self.grams)
+            total = sum(terms.values())
+            total.backward()
+            before.append({**terms, "total": total})
+            return total
+
+        done = self.step % _steps(self.opt) * self.opt.step_evaluations
+        self._update(evaluate, min(self.opt.step_evaluations, self.opt.n_evaluations - done))
+        for name, term in before[0].items():
+            setattr(self, f"loss_{name}", term.detach())
+        self.forward()
+        self.step += 1
+        if self.step == self.opt.repeat:
+            self.write_picture()
+            self.finished.append(self.path)
+
+    def _update(self, evaluate: Callable[[], torch.Tensor], evaluations: int) -> None:
+        if self.opt.optimizer == "lbfgs":
+            self.optimizer.param_groups[0] |= {"max_iter": evaluations, "max_eval": evaluations}
+            self.optimizer.step(evaluate)
+        else:
+            for _ in range(evaluations):
+                self.optimizer.step(evaluate)
+
+    def compute_visuals(self) -> None:
+        """The picture cut to its range, in the content's colours if asked for."""
+        picture = self.variable.detach() / self.units
+        if self.opt.original_colors:
+            luma = torch.tensor(LUMA, device=self.device).view(1, 3, 1, 1)
+            picture = self.content + ((picture - self.content) * luma).sum(1, keepdim=True)
+        self.picture = picture.clamp(-1, 1)
+
+    def _file(self) -> Path:
+        """Where the picture of the content image at work is kept."""
+        path, root = Path(self.path), Path(self.opt.dataroot)
+        inside = path.relative_to(root) if path != root else Path(path.name)
+        twins = [file for file in path.parent.iterdir() if file.stem == path.stem]
+        name = path.name if len(twins) > 1 else path.stem
+        return Path(self.save_dir) / "pictures" / inside.with_name(name + ".png")
+
+    def write_picture(self) -> None:
+        """Write <run>/pictures/<content image>.png."""
+        self.compute_visuals()
+        self._file().parent.mkdir(parents=True, exist_ok=True)
+        save_image(tensor2im(self.picture), self._file())
+
+    def state_dict(self) -> dict:
+        state = {"finished": self.finished}
+        if self.path and self.step < self.opt.repeat:
+            state["work"] = {
+                "path": self.path,
+                "step": self.step,
+                "variable": self.variable.detach(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+        return super().state_dict() | state
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        self.finished, self.interrupted = list(state["finished"]), state.get("work")
+
+    def _take_up(self, work: dict) -> None:
+        """Go on with the picture at which the last run was interrupted."""
+        self.interrupted = None
+        if work["path"] != self.path:
+            warn(f"the picture at work was that of {work['path']}: beginning with {self.path}")
+            return self._begin_size(self.opt.image_size[0])
+        self.step, self.variable = work["step"], work["variable"].to(self.device)
+        self._begin_size(self.opt.image_size[self.step // _steps(self.opt)])
+        if self.step % _steps(self.opt):
+            with torch.no_grad():
+                self.variable.copy_(work["variable"])
+            self.optimizer.load_state_dict(work["optimizer"])
+
+
+def _steps(opt: argparse.Namespace) -> int:
+    """Training steps for each size of a picture."""
+    return -(-opt.n_evaluations // opt.step_evaluations)
+
+
+def _resized(image: torch.Tensor, factor: float) -> torch.Tensor:
+    """(1, 3, H, W) made smaller, both sides alike."""
+    if factor == 1:
+        return image
+    size = [max(1, round(px * factor)) for px in image.shape[-2:]]
+    return F.interpolate(image, size, mode="bicubic", antialias=True).clamp(-1, 1)

@@ -1,0 +1,219 @@
+"""What style transfer minimises, and the flags that say so (style and neural_style)."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import nn
+
+from models import perceptual
+from models.perceptual import (
+    ContentLoss,
+    Extractor,
+    GramLoss,
+    TotalVariationLoss,
+    gram_matrix,
+)
+from util.errors import UserError
+from util.image import load_image
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published setting; the fields but `layer_weight` are flags of the same names."""
+
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    layer_weight: Callable[[str, int], float]  # a style layer and its channels -> its weight
+    gram_norm: str
+    perceptual_input: str
+    content_weight: float = 1.0
+    style_weight: float = 1.0
+    n_evaluations: int = 500
+    clamp: bool = False
+
+
+# To one order of magnitude: SqueezeNet's features differ much in size from layer to layer.
+SQUEEZENET_WEIGHTS = {"relu_1": 0.5, "fire3": 1e-3, "fire5": 1e-3, "fire8": 20.0}
+
+PRESETS = {
+    # Gatys et al. 2016, L-BFGS on a BGR picture of 255 levels; the figures that we are compared with
+    # were taken at conv4_2 and conv4_4, where the paper's section 3 has relu4_2 and relu5_1.
+    "gatys": Preset(
+        ("conv4_2",), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "conv4_4"),
+        lambda layer, channels: 1000 / channels**2, "hw", "caffe",
+    ),
+    # PyTorch's tutorial: features before the ReLU, both Gram matrices times 1000.
+    "tutorial": Preset(
+        ("conv_4",), ("conv_1", "conv_2", "conv_3", "conv_4", "conv_5"),
+        lambda layer, channels: 1000.0**2, "nchw", "plain", n_evaluations=300, clamp=True,
+    ),
+    # Johnson et al. 2016 as in PyTorch's fast_neural_style.
+    "johnson": Preset(
+        ("relu2_2",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+        lambda layer, channels: 1.0, "chw", "imagenet", content_weight=1e5, style_weight=1e10,
+    ),
+    # Ours, chosen by eye: a small network for machines without VGG's weights.
+    "squeezenet": Preset(
+        ("fire5",), ("relu_1", "fire3", "fire5", "fire8"),
+        lambda layer, channels: SQUEEZENET_WEIGHTS.get(layer, 1e-3), "chw", "imagenet",
+        content_weight=1e-4,
+    ),
+}  # fmt: skip
+
+
+def add_style_flags(parser: argparse.ArgumentParser, is_train: bool, preset: str) -> None:
+    """The flags of both style models.
+
+    Args:
+        preset: the setting that is usual for the model; the flags that it decides have no default.
+    """
+    add = parser.add_argument
+    # fmt: off
+    add("--style_image", nargs="+", default=[], metavar="FILE", help="the style's picture(s)")
+    if not is_train:
+        return
+    add("--style_size", type=int, default=0, metavar="PX",
+        help="scale the style image's longer side to this; 0: see docs/style.md")
+    add("--style_preset", choices=list(PRESETS),
+        help="a published setting, which the flags below may change in part; if absent: "
+        f"{preset}, with --perceptual_net squeezenet1_0 squeezenet")
+    add("--perceptual_net", default="vgg16", choices=list(perceptual.NETS),
+        help="the classifier that judges")
+    add("--perceptual_weights", default="imagenet",
+        help="imagenet (downloaded once), a file, or random (for tests and ablations)")
+    add("--perceptual_input", choices=list(perceptual.PREPROCESSES),
+        help="what the classifier is fed: RGB by ImageNet's mean and deviation, Caffe's BGR minus "
+        "mean times 255, or plain [0, 1]; by preset")
+    add("--pooling", default="max", choices=list(perceptual.POOLINGS), help="of VGG")
+    add("--content_layers", nargs="+", help="compared as they are; by preset")
+    add("--style_layers", nargs="+", help="compared by Gram matrices; by preset")
+    add("--style_layer_weights", nargs="+", type=float, help="one for each style layer; by preset")
+    add("--gram_norm", choices=list(perceptual.GRAM_NORMS),
+        help="what Gram matrices are divided by (c channels, h x w px, n images); by preset")
+    add("--content_weight", type=float, help="of the content; by preset")
+    add("--style_weight", type=float, help="of all style layers; by preset")
+    add("--tv_weight", type=float, default=0.0, help="of the total variation (smoothness)")
+    # fmt: on
+
+
+def settings(flags: dict[str, Any], usual: str) -> dict[str, Any]:
+    """The values of those flags that the preset decides, once all flags are found in order.
+
+    Args:
+        flags: flag -> value of a training, None where nothing was given.
+        usual: the model's usual preset.
+
+    Raises:
+        UserError: no style image, or one that cannot be read; unknown layers; weights missing.
+    """
+    net = flags["perceptual_net"]
+    name = flags["style_preset"] or ("squeezenet" if net == "squeezenet1_0" else usual)
+    preset = PRESETS[name]
+    decided = {field.name: getattr(preset, field.name) for field in fields(preset)}
+    decided = {k: list(v) if type(v) is tuple else v for k, v in decided.items() if k in flags}
+    chosen = {k: v if flags[k] is None else flags[k] for k, v in decided.items()}
+    chosen["style_preset"] = name
+    channels = perceptual.layer_channels(net, chosen["content_layers"] + chosen["style_layers"])
+    weights = flags["style_layer_weights"]
+    if weights is None:
+        weights = [preset.layer_weight(layer, channels[layer]) for layer in chosen["style_layers"]]
+    if len(weights) != len(chosen["style_layers"]):
+        raise UserError(
+            f"--style_layer_weights: {len(weights)} given for {len(chosen['style_layers'])} style "
+            f"layers ({', '.join(chosen['style_layers'])}); give one for each"
+        )
+    if not flags["style_image"]:
+        raise UserError("--style_image is needed: the file of the style's picture, or several")
+    for file in flags["style_image"]:
+        load_image(file)
+    perceptual.check_weights(flags["perceptual_weights"])
+    return chosen | {"style_layer_weights": weights}
+
+
+def make_objective(flags: dict[str, Any]) -> "StyleObjective":
+    """The objective that completed flags (see `settings`) describe."""
+    extractor = Extractor(
+        flags["perceptual_net"],
+        flags["perceptual_weights"],
+        flags["perceptual_input"],
+        [*flags["content_layers"], *flags["style_layers"]],
+        flags["pooling"],
+        flags["seed"],
+    )
+    weights = zip(flags["style_layers"], flags["style_layer_weights"], strict=True)
+    return StyleObjective(
+        extractor,
+        dict.fromkeys(flags["content_layers"], flags["content_weight"]),
+        {layer: weight * flags["style_weight"] for layer, weight in weights},
+        flags["gram_norm"],
+        flags["tv_weight"],
+    )
+
+
+class StyleObjective(nn.Module):
+    """Content, style and smoothness of a picture, each term by name.
+
+    Args:
+        extractor: must compute all the layers below.
+        content_layers, style_layers: layer -> weight.
+        gram_norm: see `gram_matrix`.
+        tv_weight: of the total variation; 0: no such term.
+    """
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        content_layers: dict[str, float],
+        style_layers: dict[str, float],
+        gram_norm: str,
+        tv_weight: float,
+    ) -> None:
+        super().__init__()
+        self.extractor = extractor
+        self.content = nn.ModuleDict({name: ContentLoss(w) for name, w in content_layers.items()})
+        self.style = nn.ModuleDict(
+            {name: GramLoss(w, gram_norm) for name, w in style_layers.items()}
+        )
+        self.tv = TotalVariationLoss(tv_weight) if tv_weight else None
+
+    def names(self) -> list[str]:
+        """The terms: content, style_<layer>, tv (if it has a weight)."""
+        styles = [f"style_{name}" for name in self.style]
+        return ["content", *styles, *(["tv"] if self.tv else [])]
+
+    @torch.no_grad()
+    def content_targets(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Layer -> features of the content image."""
+        features = self.extractor(image)
+        return {name: features[name] for name in self.content}
+
+    @torch.no_grad()
+    def style_targets(self, images: Iterable[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Layer -> Gram matrices (S, C, C) of S style images (1, 3, H, W) of any size."""
+        each = [self.extractor(image) for image in images]
+        return {
+            name: torch.cat([gram_matrix(features[name], loss.norm) for features in each])
+            for name, loss in self.style.items()
+        }
+
+    def forward(
+        self, image: torch.Tensor, content: dict[str, torch.Tensor], style: dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Name -> weighted term; their sum is the objective.
+
+        Args:
+            image: the picture to judge, (N, 3, H, W) in [-1, 1].
+            content: from `content_targets`.
+            style: layer -> Gram matrices (N or 1, C, C), one for each image or one for all.
+        """
+        features = self.extractor(image)
+        each = [loss(features[name], content[name]) for name, loss in self.content.items()]
+        terms = {"content": sum(each)}
+        for name, loss in self.style.items():
+            terms[f"style_{name}"] = loss(features[name], style[name])
+        if self.tv:
+            terms["tv"] = self.tv(image)
+        return terms

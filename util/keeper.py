@@ -1,0 +1,237 @@
+"""Keeps a training safe: saves it in time, hears signals, stops on non-finite numbers."""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from util import distributed, snapshots
+from util.errors import Stopped, UserError, warn
+from util.health import Health, NonFinite, Watched, all_finite
+from util.interrupt import Interruptions
+from util.seed import mix, random_state, seed_everything, set_random_state
+from util.snapshots import SaveError
+from util.training_state import tensors_to
+
+
+@dataclass
+class Progress:
+    """Where a training is: the epoch at work, samples of it and of the run that are done."""
+
+    epoch: int = 1
+    seen: int = 0
+    images: int = 0
+
+    def advance(self, samples: int, epoch_size: int) -> int:
+        """Count a step; the last one of an epoch may be smaller. Returns: images before it."""
+        before, seen = self.images, min(self.seen + samples, epoch_size)
+        self.images, self.seen = before + seen - self.seen, seen
+        return before
+
+
+@dataclass(frozen=True)
+class SavePlan:
+    """When checkpoints are due, in images, epochs and minutes (0: never), and how they are kept."""
+
+    latest_images: int
+    by_iter: bool
+    epochs: int
+    minutes: float
+    keep_last: int
+    safetensors: bool
+
+
+class Kept(Watched, Protocol):
+    """What is saved of a model."""
+
+    resumed: dict | None
+
+    def weights(self) -> dict[str, dict[str, torch.Tensor]]: ...
+
+    def state_dict(self) -> dict: ...
+
+    def local_state(self) -> dict: ...
+
+    def load_local_state(self, state: dict) -> None: ...
+
+
+class Stateful(Protocol):
+    """Logs and pages, which go on where they were."""
+
+    def state_dict(self) -> dict: ...
+
+
+class Keeper:
+    """Asked once before and after each step, and after each epoch.
+
+    Args:
+        model: set up, with its optimizers.
+        at: the training's position; counted on by the caller.
+        size: samples of an epoch.
+        signals: entered.
+        seed: the run's.
+        resume_command: what takes the run up again, for people.
+    """
+
+    def __init__(
+        self,
+        model: Kept,
+        view: Stateful,
+        at: Progress,
+        size: int,
+        signals: Interruptions,
+        run_dir: str | Path,
+        seed: int,
+        plan: SavePlan,
+        on_nan: str,
+        resume_command: str,
+    ) -> None:
+        self.model, self.view, self.run_dir = model, view, Path(run_dir)
+        self.at, self.size, self.seed, self.plan = at, size, seed, plan
+        self.signals, self.resume_command = signals, resume_command
+        self.health = Health(model, on_nan, run_dir)
+        self.steps = 0
+        self.saved_at = time.monotonic()
+        self.in_step = False  # a half step is not worth saving
+        self.labels: list[str] = []  # of a checkpoint that is due, or could not be written
+        self.failed = False  # the last attempt to save
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        """What a user can mend, e.g. a damaged image, ends the run with its last step saved."""
+        if type(error) is UserError and self.steps:
+            error.exit_code = 1
+            if not self.in_step:
+                self.save()
+                where = f"epoch {self.at.epoch} after {self.at.images} images"
+                print(f"stopped in {where}, saved; go on with:\n{self.resume_command}")
+
+    def begin_epoch(self) -> None:
+        """Random numbers are those of (seed, epoch, process), in mid-epoch as they were left."""
+        seed_everything(mix(self.seed, self.at.epoch, distributed.rank()))
+        resumed, self.model.resumed = self.model.resumed, None
+        if resumed is not None:
+            local = resumed["local"]
+            if len(local) != distributed.world_size():
+                warn(
+                    f"the run had {len(local)} processes, now {distributed.world_size()}: "
+                    "going on, but not exactly as it would have"
+                )
+            own = local[distributed.rank() % len(local)]
+            self.model.load_local_state(own["model"])
+            if self.at.seen and len(local) == distributed.world_size():
+                set_random_state(own["random"])
+
+    def begin_step(self, batch: dict) -> None:
+        """Before the model sees the batch."""
+        self.in_step = True
+        self.steps += 1
+        self.health.begin(self.steps, self.at.epoch, batch)
+
+    def judge(self) -> None:
+        """After the updates; raises NonFinite, with the checkpoint that is left."""
+        try:
+            self.health.end()
+        except NonFinite as error:
+            raise self._with_last_good(error) from None
+
+    def _with_last_good(self, error: NonFinite) -> NonFinite:
+        good = next(iter(snapshots.snapshots(self.run_dir)), None)
+        left = f"{good.folder} ({good.describe()})" if good else "none yet"
+        return NonFinite(f"{error}; last good checkpoint: {left}")
+
+    def end_step(self, images_before: int) -> None:
+        """Save if it is due, stop if that is wished; at an epoch's end `end_epoch` does both."""
+        self.in_step = False
+        every = self.plan.latest_images
+        if self.at.images // every > images_before // every:
+            own = f"iter_{self.at.images}" if self.plan.by_iter else snapshots.LATEST
+            self.labels.append(own)
+        if self.at.seen < self.size:
+            self._save_or_stop()
+
+    def end_epoch(self, last: bool) -> None:
+        """After an epoch: `at` moves on to the next one."""
+        milestone = self.at.epoch % self.plan.epochs == 0
+        self.labels += [str(self.at.epoch)] if milestone else []
+        self.labels += [snapshots.LATEST] if milestone or last else []
+        self.at.epoch, self.at.seen = self.at.epoch + 1, 0
+        self._save_or_stop(last)
+
+    def _save_or_stop(self, last: bool = False) -> None:
+        minutes = (time.monotonic() - self.saved_at) / 60
+        timely = distributed.rank() == 0 and 0 < self.plan.minutes <= minutes
+        code, due = distributed.highest(self.signals.exit_code, int(timely or self.signals.save))
+        if code or due:
+            self.signals.save = False
+            self.labels.append(snapshots.LATEST)
+        if self.labels:
+            self._save_twice(at_once=bool(code) or last)
+        if code:
+            raise Stopped(
+                f"stopped in epoch {self.at.epoch} after {self.at.images} images, saved; go on "
+                f"with:\n{self.resume_command}",
+                code,
+            )
+
+    def _save_twice(self, at_once: bool) -> None:
+        """Save; a failure is tried again after the next step, or `at_once`, and then final."""
+        failed_before = self.failed
+        try:
+            self.save()
+            self.failed = False
+        except SaveError as error:
+            if failed_before:
+                raise
+            self.failed = True
+            warn(f"{error}; trying once more")
+            if at_once:
+                self._save_twice(at_once=False)
+
+    def save(self) -> None:
+        """Write a checkpoint under the labels that are due (or `latest`), unless a number in it is
+        not finite."""
+        self.health.read()
+        labels = list(dict.fromkeys(self.labels)) or [snapshots.LATEST]
+        weights, model_state = self.model.weights(), self.model.state_dict()
+        for name, tensors in weights.items():
+            if not all_finite(tensors.values()):
+                raise self._with_last_good(NonFinite(f"weights of network {name} are not finite"))
+        local = {"model": self.model.local_state(), "random": random_state()}
+        everywhere = distributed.gathered(tensors_to(local, torch.device("cpu")))
+        if distributed.rank() == 0:
+            state = {
+                "progress": asdict(self.at) | {"size": self.size},
+                "model": model_state,
+                "local": everywhere,
+                "view": self.view.state_dict(),
+            }
+            plan = self.plan
+            snapshots.save(self.run_dir, weights, state, labels, plan.keep_last, plan.safetensors)
+        self.saved_at, self.labels = time.monotonic(), []
+
+
+def resumed_progress(state: dict | None, epoch: int, size: int, allow_changed: bool) -> Progress:
+    """The position that a checkpoint was saved at; the start of `epoch` without one, or where
+    `--epoch_count` asks for another epoch.
+
+    Args:
+        size: samples of an epoch.
+
+    Raises:
+        UserError: the data had another size, and that is not allowed.
+    """
+    if state is None:
+        return Progress(epoch)
+    saved = state["progress"]
+    if saved["size"] != size and not allow_changed:
+        raise UserError(
+            f"--continue_train: the data has changed, {saved['size']} -> {size} images an epoch; "
+            "give the same images, or --allow_changed"
+        )
+    seen = saved["seen"] if (saved["epoch"], saved["size"]) == (epoch, size) else 0
+    return Progress(epoch, seen, saved["images"])

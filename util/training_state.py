@@ -1,0 +1,69 @@
+"""What a training needs besides its weights, as tensors and plain values."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
+
+
+def stateful_parts(owner: object) -> dict[str, Any]:
+    """Attribute name -> object, for what has a state of its own besides networks, optimizers and
+    schedules: image pools, gradient scalers, averaged weights (AveragedModel)."""
+
+    def counts(value: object) -> bool:
+        if isinstance(value, nn.Module):
+            return isinstance(value, AveragedModel)
+        handled_elsewhere = isinstance(value, (torch.optim.Optimizer, LRScheduler, type))
+        return hasattr(value, "load_state_dict") and not handled_elsewhere
+
+    return {name: value for name, value in vars(owner).items() if counts(value)}
+
+
+def load_optimizers(optimizers: list[torch.optim.Optimizer], states: list[dict]) -> None:
+    """Moments and counts from `states`; learning rates and other settings stay those of the
+    options, which a schedule made afterwards starts from."""
+    for optimizer, state in zip(optimizers, states, strict=True):
+        fresh = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in optimizer.param_groups
+        ]
+        optimizer.load_state_dict(state)
+        for group, settings in zip(optimizer.param_groups, fresh, strict=True):
+            group.pop("initial_lr", None)
+            group.update(settings)
+
+
+def load_plateaus(schedulers: list[LRScheduler], states: list[dict]) -> None:
+    """Only plateau has a memory: the other schedules are closed forms in the epoch, and may have
+    been given new settings."""
+    for scheduler, saved in zip(schedulers, states, strict=True):
+        if isinstance(scheduler, ReduceLROnPlateau) and "best" in saved:
+            scheduler.load_state_dict(saved)
+            rates = saved["_last_lr"]
+            for group, lr in zip(scheduler.optimizer.param_groups, rates, strict=True):
+                group["lr"] = lr
+
+
+def scheduler_state(scheduler: LRScheduler) -> dict:
+    """A schedule's plain values (closed forms hold functions, which are not saved)."""
+    state = scheduler.state_dict()
+    return {key: value for key, value in state.items() if _plain(value)}
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str, torch.Tensor))
+
+
+def tensors_to(value: Any, device: torch.device) -> Any:
+    """The same structure with its tensors on a device."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: tensors_to(inner, device) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(tensors_to(inner, device) for inner in value)
+    return value
