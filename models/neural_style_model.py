@@ -224,10 +224,9 @@ class NeuralStyleModel(BaseModel):
                 "variable": self.variable.detach(),
                 "optimizer": self.optimizer.state_dict(),
             }
-        return super().state_dict() | state
+        return state
 
     def load_state_dict(self, state: dict) -> None:
-        super().load_state_dict(state)
         self.finished, self.interrupted = list(state["finished"]), state.get("work")
 
     def _take_up(self, work: dict) -> None:

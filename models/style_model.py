@@ -58,6 +58,8 @@ class StyleModel(BaseModel):
         own = {"n_styles": self.n_styles} if self.n_styles > 1 else {}
         self.netG = self.generator(opt.input_nc, opt.output_nc, **own)
         if self.isTrain:
+            if opt.netG == "style_net":
+                self.netG.start_grey()
             self.objective = make_objective(vars(opt))
             self.loss_names = [*self.objective.names(), "total"]
             self.visual_names.append("style")

@@ -105,6 +105,10 @@ class StyleNet(nn.Module):
         self.in5 = StyleInstanceNorm2d(ngf, n_styles)
         self.deconv3 = ConvLayer(ngf, output_nc, 9)
 
+    def start_grey(self) -> None:
+        """Let drawn weights give mid-grey: from black, the way to a picture is long."""
+        nn.init.constant_(self.deconv3.conv2d.bias, 127.5)
+
     def forward(self, image: torch.Tensor, blend: torch.Tensor | None = None) -> torch.Tensor:
         """Args: image (N, C, H, W) in [-1, 1]; blend (N, n_styles), weights of the styles, each
         row's sum 1; None: all styles alike. Returns: (N, C, H, W), about [-1, 1]."""

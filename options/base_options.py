@@ -86,7 +86,8 @@ class BaseOptions(ABC):
             help="the data's folder: train, val, test, ...")
         add("--direction", default="AtoB", choices=DIRECTIONS, help="which side is G's input")
         add("--preprocess", default="resize_and_crop", choices=PREPROCESS_MODES,
-            help="scaling and cropping; none only rounds the sides to multiples of 4, keep not even that")
+            help="scaling and cropping; none only rounds the sides to multiples of 4, keep does "
+            "nothing")
         add("--load_size", type=types.positive_int, default=286, help="px to scale to")
         add("--crop_size", type=types.positive_int, default=256, help="px of the square to cut out")
         add("--no_flip", action="store_true", help="do not mirror images at random")

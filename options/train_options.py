@@ -117,6 +117,13 @@ class TrainOptions(BaseOptions):
             raise UserError("--continue_train and --init_from both bring weights; give one of them")
         if opt.continue_train and not opt.allow_changed:
             refuse_changes(opt, explicit)
+        planned = [
+            f"{flag} {opt.trained[flag]} -> {getattr(opt, flag)}"
+            for flag in ("n_epochs", "n_epochs_decay")
+            if opt.trained.get(flag, getattr(opt, flag)) != getattr(opt, flag)
+        ]
+        if planned:
+            warn(f"{', '.join(planned)}: the schedule is computed anew")
 
 
 def keeping(opt: argparse.Namespace) -> dict[str, Any]:

@@ -61,6 +61,24 @@ def make_single(root: Path, count: int = 4, first: int = 0) -> Path:
     return root
 
 
+def style_flags(root: Path) -> list[str]:
+    """What both style models need: a painting, and a judge that is small and not downloaded."""
+    root.mkdir(parents=True, exist_ok=True)
+    photo(7, (40, 36)).save(root / "painting.png")
+    return ["--style_image", str(root / "painting.png"), "--perceptual_net", "squeezenet1_0",
+            "--perceptual_weights", "random"]  # fmt: skip
+
+
+def needed_flags(model: str, root: Path) -> list[str]:
+    """Flags without which a model cannot be trained, and those that keep it small."""
+    if model == "style":
+        return [*style_flags(root), "--netG", "style_net", "--batch_size", "1"]
+    if model == "neural_style":
+        small = ["--image_size", "48", "64", "--n_evaluations", "6", "--step_evaluations", "3"]
+        return [*style_flags(root), *small]
+    return ["--netG", "resnet_6blocks"]  # the U-Nets need larger images
+
+
 def make_data(root: Path, mode: str) -> Path:
     """A folder in the layout of any dataset: all layouts at once, for plug-ins too."""
     make_aligned(root)
@@ -79,6 +97,11 @@ def test(*argv: str | Path, expect: int = 0) -> None:
 
 
 test.__test__ = False
+
+
+def metrics(run: Path) -> list[dict]:
+    """The lines of a run's metrics.jsonl."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def pictures(folder: Path) -> dict[str, bytes]:

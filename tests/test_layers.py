@@ -7,7 +7,7 @@ from tests.helpers import ROOT
 
 LEAVES = {
     "data": {"transforms", "image_folder", "loader"},
-    "models": {"networks", "losses", "schedulers", "perceptual"},
+    "models": {"networks", "losses", "schedulers", "perceptual", "style_net", "style_objective"},
 }
 
 

@@ -1,6 +1,8 @@
 """Weights and training state on disk, in the published layout: <epoch>_net_<X>.pth."""
 
+import contextlib
 import os
+import pickletools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,16 +52,33 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
             return safetensors.torch.load_file(path, device=str(device))
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # of any kind: the bytes decide what goes wrong
-        if code := re.search(r"Unsupported (?:global|class).*?([\w.]+\.\w+)", str(error)):
+        if code := _code_in(path, str(error)):
             raise UserError(
-                f"{path}: refused: holds code ({code[1]}), where only tensors and plain values "
-                "are accepted; get the weights as a state_dict"
+                f"{path}: refused: holds code ({code}), where only tensors and plain values are "
+                "accepted; get the weights as a state_dict"
             ) from error
         reason = str(error).strip().splitlines()[:1]
         raise UserError(
             f"{path}: cannot be read as weights ({''.join(reason)[:120]}); "
             "it may be damaged, or hold more than tensors"
         ) from error
+
+
+def _code_in(path: Path, message: str) -> str:
+    """What a refused file would have run, from torch's message or, where that does not say it, from
+    a look at the pickle's opcodes, which runs nothing."""
+    if found := re.search(r"GLOBAL ([\w.]+)", message):
+        return found[1]
+    strings: list[str] = []
+    with contextlib.suppress(Exception):  # any bytes at all
+        for opcode, argument, _ in pickletools.genops(path.read_bytes()):
+            if opcode.name in ("GLOBAL", "INST"):
+                return argument.replace(" ", ".")
+            if opcode.name == "STACK_GLOBAL":
+                return ".".join(strings[-2:])
+            if isinstance(argument, str):
+                strings.append(argument)
+    return ""
 
 
 def safetensors_bytes(weights: dict[str, torch.Tensor]) -> bytes:

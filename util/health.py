@@ -145,8 +145,8 @@ class Health:
         checkpoint.save({"batch": batch, "losses": losses, "step": step, "epoch": epoch}, kept)
         many = f" for {self.in_a_row} steps in a row" if self.on_nan == "skip" else ""
         raise NonFinite(
-            f"{what} in step {step} (epoch {epoch}){many}; its files: {files}; the batch is kept in "
-            f"{kept}; lower --lr, look at the files, or leave such steps out with --on_nan skip"
+            f"{what} in step {step} (epoch {epoch}){many}; its files: {files}; the batch is "
+            f"kept in {kept}; lower --lr, look at the files, or leave such steps out with --on_nan skip"
         )
 
 

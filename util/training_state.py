@@ -47,15 +47,8 @@ def load_plateaus(schedulers: list[LRScheduler], states: list[dict]) -> None:
 
 
 def scheduler_state(scheduler: LRScheduler) -> dict:
-    """A schedule's plain values (closed forms hold functions, which are not saved)."""
-    state = scheduler.state_dict()
-    return {key: value for key, value in state.items() if _plain(value)}
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str, torch.Tensor))
+    """Plateau's memory; nothing of a closed form."""
+    return scheduler.state_dict() if isinstance(scheduler, ReduceLROnPlateau) else {}
 
 
 def tensors_to(value: Any, device: torch.device) -> Any:

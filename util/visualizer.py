@@ -68,7 +68,7 @@ class Visualizer:
         n_epochs: number of the last epoch.
         writes: whether this process is the one that writes and prints.
         resumed: `state_dict()` of the session to go on from: what came after it is cut off. With
-                no more than {"row": n} the logs are kept whole. None: begin anew.
+            no more than {"row": n} the logs are kept whole. None: begin anew.
         html: keep a training page.
         winsize: px of a picture on the page.
         print_images, display_images, html_images: images between two lines of losses, two looks

@@ -138,7 +138,7 @@ def test_a_model_and_a_dataset_of_others_train_resume_and_test(plugins, capsys):
     flags = ["--dataroot", root, "--model", "sketch", "--name", "s", *TINY, "--sketch_depth", 1]
     run_train(*flags, "--n_epochs", 1, "--n_epochs_decay", 0, "--print_freq", 2)
     run_train(*flags, "--n_epochs", 2, "--n_epochs_decay", 0, "--continue_train",
-              "--lr_policy", "plateau")  # fmt: skip
+              "--lr_policy", "plateau", "--allow_changed")  # fmt: skip
     # Test takes the plug-in's own flag, dataset and model from the run.
     run_test("--dataroot", root, "--name", "s", "--gpu_ids", -1)
     names = pictures(plugins / "results" / "s" / "test_latest")
