@@ -8,7 +8,8 @@ from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
 from util import checkpoint
-from util.errors import UserError
+from util.architecture import describe_generator
+from util.errors import UserError, warn
 
 # What the weights were trained as: another value could only do harm, and is refused.
 FIXED_BY_TRAINING = ("netG", "norm", "ngf", "no_dropout", "input_nc", "output_nc", "direction")
@@ -38,6 +39,10 @@ class TestOptions(BaseOptions):
         # fmt: on
         parser.set_defaults(model="test", load_size=parser.get_default("crop_size"), seed=0)
 
+    def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """The run's own; for weights from elsewhere, what can be read from them."""
+        return super().run_options(early, given) or read_from_weights(early)
+
     def run_layer(
         self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]
     ) -> dict[str, Any]:
@@ -62,6 +67,30 @@ class TestOptions(BaseOptions):
                 opt.load_size = opt.crop_size
             elif "crop_size" not in explicit:
                 opt.crop_size = opt.load_size
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """Flags of the generator in a file, and what they are told to the user as."""
+    flags = describe_generator(checkpoint.load_state_dict(path))
+    if flags:
+        told = ", ".join(f"{flag} {value}" for flag, value in flags.items())
+        warn(f"{path}: no options beside it; read from the weights: {told}")
+        if "no_dropout" not in flags:
+            warn(f"{path}: dropout leaves no trace in a U-Net: on, as published, or --no_dropout")
+    return flags
+
+
+def read_from_weights(early: dict[str, Any]) -> dict[str, Any]:
+    """Options of a generator without a run, from `<epoch>_net_G*`; empty if there is none."""
+    folder = Path(early["checkpoints_dir"]) / early["name"]
+    label = checkpoint.epoch_label(early["epoch"], early["load_iter"])
+    for name in ("G", "G_A", "G_B"):
+        path = checkpoint.weights_path(folder, label, name)
+        if path.is_file() and (flags := _described(path)):
+            if name == "G_B":  # the run's own options are those of G_A
+                flags["input_nc"], flags["output_nc"] = flags["output_nc"], flags["input_nc"]
+            return {"name": path.name, **flags}
+    return {}
 
 
 def refuse_contradictions(opt: argparse.Namespace, explicit: dict[str, Any]) -> None:

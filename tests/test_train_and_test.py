@@ -243,15 +243,3 @@ def test_batch_norm_in_test_mode_does_not_look_at_neighbours(tmp_path, pairs, ca
     run_test(*pairs, "--name", "p", "--gpu_ids", -1, "--eval", "--results_dir", "r_eval")
     assert "running statistics" in capsys.readouterr().out
     assert pictures(tmp_path / "r_eval" / "p" / "test_latest") != pictures(one.parent)
-
-
-def test_foreign_weights_need_the_flags(tmp_path, capsys):
-    """A download without options: a wrong flag is one line, the right flags work."""
-    net = models.base_model.networks.define_G(3, 3, 8, "resnet_6blocks", "instance")
-    checkpoint.save(net.state_dict(), tmp_path / "checkpoints" / "d" / "latest_net_G.pth")
-    photos = make_single(tmp_path / "photos")
-    flags = ["--dataroot", photos, "--name", "d", "--model", "test", "--no_dropout", *TINY]
-    run_test(*flags, expect=2)
-    assert "of another network" in capsys.readouterr().err
-    run_test(*flags, "--netG", "resnet_6blocks")
-    assert len(pictures(tmp_path / "results" / "d" / "test_latest")) == 8

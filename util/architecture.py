@@ -20,7 +20,8 @@ def describe_generator(state_dict: dict[str, torch.Tensor]) -> dict[str, Any]:
         keys[key] = value
     if "conv1.conv2d.weight" in keys and "deconv3.conv2d.weight" in keys:
         first, last = keys["conv1.conv2d.weight"], keys["deconv3.conv2d.weight"]
-        return {"netG": "style_net", "norm": "instance", **_channels(first, last.shape[0])}
+        fixed = {"netG": "style_net", "norm": "instance", "no_dropout": True}
+        return fixed | _channels(first, last.shape[0])
     if "model.1.weight" in keys and "model.10.conv_block.1.weight" in keys:
         return _resnet(keys)
     if "model.model.0.weight" in keys:

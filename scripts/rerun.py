@@ -1,0 +1,54 @@
+"""Repeat a run from its saved options: the same seed gives the same weights on one machine.
+
+    python scripts/rerun.py checkpoints/NAME [--name NEW] [train.py's flags]
+
+Ends with the SHA-256 of both runs' latest weights, and says whether they are the same.
+"""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import train  # noqa: E402
+from util import checkpoint  # noqa: E402
+from util.errors import UserError, one_line_errors  # noqa: E402
+
+
+def weights_hash(run_dir: Path) -> str:
+    """One digest over the latest weights of all networks of a run."""
+    digest = hashlib.sha256()
+    for path in sorted(run_dir.glob("latest_net_*.pth")):
+        digest.update(path.name.encode())
+        for key, value in checkpoint.load_state_dict(path).items():
+            digest.update(key.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Train anew; returns the exit code, 1 if the weights differ."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--name", help="of the new run; NAME_again if absent")
+    args, more = parser.parse_known_args(argv)
+    options = args.run / "train_opt.yaml"
+    if not options.is_file():
+        raise UserError(f"{args.run}: no train_opt.yaml in it; give the folder of a run")
+    name = args.name or f"{args.run.resolve().name}_again"
+    flags = ["--config", str(options), "--name", name, "--checkpoints_dir", str(args.run.parent)]
+    if code := train.main([*flags, "--suffix", "", *more]):
+        return code
+    before, after = weights_hash(args.run), weights_hash(args.run.parent / name)
+    print(f"{before}  {args.run}\n{after}  {args.run.parent / name}")
+    print("the same weights" if before == after else "other weights")
+    return int(before != after)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
