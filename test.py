@@ -23,6 +23,7 @@ from models import create_model
 from models.base_model import BaseModel
 from options.test_options import TestOptions
 from util.errors import one_line_errors
+from util.health import check_pictures
 from util.html import Page
 from util.image import save_image, tensor2im, unique_stems
 from util.seed import mix, seed_everything
@@ -84,6 +85,7 @@ def translate(
         model.set_input(batch)
         model.test()
         visuals = model.get_current_visuals()
+        check_pictures(visuals, model.get_image_paths())
         for i, path in enumerate(model.get_image_paths()):
             number += 1
             yield number, path, {label: images[i : i + 1] for label, images in visuals.items()}

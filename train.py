@@ -37,8 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     opt = options.parse(argv)
     writes = distributed.start(torch.device(opt.device))
     opt.seed = options.values["seed"] = distributed.from_rank_0(opt.seed)
-    locked = writes and not opt.dry_run
-    with Interruptions(opt.requeue) as signals, run_lock(opt.run_dir, locked):
+    with Interruptions(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
         return run(opt, options, writes, signals)
 
 
@@ -63,8 +62,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
         return 0
     dataset.set_epoch(at.epoch, at.seen // distributed.world_size())
     model.set_input(dataset.peek())  # what does not fit ends here, before anything is written
-    if code := distributed.highest(signals.exit_code)[0]:
-        return code
+    signals.stop_before_start()
     if writes:
         make_room(opt.run_dir, opt.overwrite, keep=opt.continue_train)
         options.save(opt.run_dir)

@@ -19,6 +19,7 @@ from util import checkpoint, distributed, snapshots
 from util.direction import oriented
 from util.errors import UserError, warn
 from util.norm_modes import set_test_mode
+from util.seed import be_deterministic
 from util.stage import Stage
 from util.training_state import (
     load_optimizers,
@@ -42,6 +43,8 @@ class BaseModel(ABC):
     """
 
     def __init__(self, opt: argparse.Namespace) -> None:
+        if opt.deterministic:
+            be_deterministic()
         self.opt = opt
         self.gpu_ids: list[int] = opt.gpu_ids
         self.isTrain: bool = opt.isTrain
@@ -320,6 +323,8 @@ class BaseModel(ABC):
         None if there is none, or it is not needed."""
         files = None if self.isTrain else [f"net_{name}.pth" for name in self.networks()]
         unit = snapshots.find(self.save_dir, str(epoch), files)
+        if unit is None and not self.networks():
+            raise UserError(f"{self.save_dir}: no checkpoint to go on from; leave the flag out")
         for name, net in self.networks().items():
             path = checkpoint.weights_path(self.save_dir, epoch, name)
             if unit is not None and f"net_{name}.pth" in unit.files:
@@ -327,7 +332,9 @@ class BaseModel(ABC):
             checkpoint.load_weights(net, path, self.device)
             if distributed.rank() == 0:
                 print(f"loaded {path}")
-        return unit.state() if unit is not None and self.isTrain else None
+        if unit is None or not self.isTrain:
+            return None
+        return unit.state() | {"unit": unit.number}
 
     def print_networks(self, verbose: bool) -> None:
         """Print each network's number of parameters, with `verbose` its layers."""

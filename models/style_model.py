@@ -1,4 +1,5 @@
-"""Feed-forward style transfer (Johnson et al. 2016), of one style or several (Dumoulin et al. 2017)."""
+"""Feed-forward style transfer (Johnson et al. 2016), with one style or several in a network
+(Dumoulin et al. 2017)."""
 
 import argparse
 

@@ -39,8 +39,8 @@ class Preset:
 SQUEEZENET_WEIGHTS = {"relu_1": 0.5, "fire3": 1e-3, "fire5": 1e-3, "fire8": 20.0}
 
 PRESETS = {
-    # Gatys et al. 2016, L-BFGS on a BGR picture of 255 levels; the figures that we are compared with
-    # were taken at conv4_2 and conv4_4, where the paper's section 3 has relu4_2 and relu5_1.
+    # Gatys et al. 2016, L-BFGS on a BGR picture of 255 levels. The figures we compare with were
+    # taken at conv4_2 and conv4_4, where the authors' code has relu4_2 and relu5_1.
     "gatys": Preset(
         ("conv4_2",), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "conv4_4"),
         lambda layer, channels: 1000 / channels**2, "hw", "caffe",

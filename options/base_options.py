@@ -58,6 +58,8 @@ class BaseOptions(ABC):
         add("--device", default="auto", help=DEVICE_HELP)
         add("--gpu_ids", help="old form of --device: -1 is the CPU, 0 or 0,1 the first of them")
         add("--seed", type=types.seed, help="of every random draw; drawn and recorded if absent")
+        add("--deterministic", action="store_true",
+            help="the same numbers on a GPU each time, at some cost of speed; the CPU's are anyway")
         add("--verbose", action="store_true", help="print the networks' layers and all options")
         add("--debug", action="store_true", help="show the trace of an error")
 

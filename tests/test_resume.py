@@ -268,9 +268,8 @@ class TestKillInsideSaving:
             unit = snapshots.find(tmp_path / "run", "latest")
             values = {float(checkpoint.load(unit.folder / f"net_{n}.pth")["w"][0]) for n in "GD"}
             epoch = unit.state()["progress"]["epoch"]
-            assert values == {float(epoch)} and epoch in (1 + allowed, 2 + allowed, 1) or epoch > 0
-            assert len(values) == 1
-        assert finished
+            assert values == {float(epoch)}
+        assert finished and epoch == 61
 
 
 @pytest.fixture
@@ -419,9 +418,10 @@ def test_changed_options_are_listed_and_refused(finished, pairs, capsys):
     changed = ["--lr", 0.1, "--direction", "BtoA", "--netG", "unet_128", "--batch_size", 2]
     run_train("--name", "p", "--continue_train", *changed, *CPU, expect=2)
     error = capsys.readouterr().err
-    for change in ("--batch_size 1 -> 2", "--direction AtoB -> BtoA", "--lr 0.0002 -> 0.1",
-                   "--netG resnet_6blocks -> unet_128", "--allow_changed", "--init_from"):  # fmt: skip
-        assert change in error
+    assert "--batch_size 1 -> 2, --direction AtoB -> BtoA, --lr 0.0002 -> 0.1, --netG resnet_6" in (
+        error
+    )
+    assert "--allow_changed" in error and "--init_from" in error
     make_aligned(Path(pairs[1]), 6)
     run_train("--name", "p", "--continue_train", *epochs(3), *CPU, expect=2)
     assert "the data has changed, 5 -> 6 images an epoch" in capsys.readouterr().err
@@ -503,3 +503,48 @@ def test_scalers_and_averaged_weights_of_plugins_are_part_of_the_state(tmp_path)
     models[1].load_local_state(models[0].local_state())
     assert models[1].scaler.get_scale() == 8.0
     assert same_tensors(models[0].ema.state_dict(), models[1].ema.state_dict())
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_line_before_a_model_is_built(
+    tmp_path, pairs, capsys
+):
+    (tmp_path / "checkpoints").write_text("")
+    run_train(*pairs, *PIX2PIX, "--name", "p", expect=2)
+    text = capsys.readouterr()
+    assert "error: checkpoints/p: cannot be written (File exists)" in text.err
+    assert "network G" not in text.out
+
+
+def test_a_lock_of_another_machine_is_believed_while_it_is_fresh(tmp_path, pairs, capsys):
+    lock = tmp_path / "checkpoints" / ".p.lock"
+    lock.parent.mkdir()
+    lock.write_text('{"pid": 1, "host": "elsewhere", "started": "5"}')
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", expect=2)
+    assert "in use by process 1 on elsewhere" in capsys.readouterr().err
+    os.utime(lock, (time.time() - 1000,) * 2)
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+
+
+def test_an_old_checkpoint_that_cannot_be_deleted_is_only_told(
+    tmp_path, pairs, monkeypatch, capsys
+):
+    real = shutil.rmtree
+
+    def rmtree(path, *args, **kwargs):
+        if str(path).endswith(".part") and Path(path).exists():
+            raise PermissionError(13, "Permission denied")
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", "--save_latest_freq", 2)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert "an old checkpoint could not be deleted (Permission denied)" in capsys.readouterr().err
+
+
+def test_the_checkpoint_that_a_run_goes_on_from_is_not_deleted(tmp_path, finished):
+    shutil.rmtree(finished / "snapshots" / "0002")
+    run_train("--name", "p", "--continue_train", *epochs(4), *CPU, "--save_latest_freq", 1,
+              "--save_epoch_freq", 100)  # fmt: skip
+    numbers = [unit.number for unit in snapshots.snapshots(finished)]
+    assert numbers[-1] == 1 and len(numbers) == 3

@@ -1,11 +1,6 @@
 """train.py and test.py as people use them."""
 
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +11,8 @@ from PIL import Image
 import models
 from models.pix2pix_model import Pix2PixModel
 from tests.helpers import (
-    ROOT,
     TINY,
-    environment,
     make_aligned,
-    make_single,
     make_unaligned,
     metrics,
     pictures,

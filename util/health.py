@@ -145,9 +145,22 @@ class Health:
         checkpoint.save({"batch": batch, "losses": losses, "step": step, "epoch": epoch}, kept)
         many = f" for {self.in_a_row} steps in a row" if self.on_nan == "skip" else ""
         raise NonFinite(
-            f"{what} in step {step} (epoch {epoch}){many}; its files: {files}; the batch is "
-            f"kept in {kept}; lower --lr, look at the files, or leave such steps out with --on_nan skip"
+            f"{what} in step {step} (epoch {epoch}){many}; its files: {files}; the batch is kept "
+            f"in {kept}; lower --lr, look at the files, or leave such steps out with --on_nan skip"
         )
+
+
+def check_pictures(visuals: dict[str, torch.Tensor], paths: list[str]) -> None:
+    """Raise UserError (exit code 1) if a picture would be black because it is not finite."""
+    for label, images in visuals.items():
+        for image, path in zip(images, paths, strict=False):
+            if not torch.isfinite(image).all():
+                error = UserError(
+                    f"{label} of {path} is not finite: the network or the image holds NaN or "
+                    "infinite numbers; choose another --epoch, or look at the image"
+                )
+                error.exit_code = 1
+                raise error
 
 
 def all_finite(tensors: Iterable[torch.Tensor]) -> bool:

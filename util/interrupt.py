@@ -7,6 +7,9 @@ import sys
 import threading
 import time
 
+from util import distributed
+from util.errors import Stopped
+
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}
 # torchrun passes on a signal that the terminal has already sent to every process.
 SAME_SIGNAL_S = 2.0 if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
@@ -39,6 +42,11 @@ class Interruptions:
     def __exit__(self, *failure: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def stop_before_start(self) -> None:
+        """Raise Stopped if a signal has come while nothing was written yet, in any process."""
+        if code := distributed.highest(self.exit_code)[0]:
+            raise Stopped("stopped before the first step; nothing was written", code)
 
     def _note(self, number: int, frame: object) -> None:
         name = signal.Signals(number).name

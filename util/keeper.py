@@ -97,6 +97,7 @@ class Keeper:
         self.in_step = False  # a half step is not worth saving
         self.labels: list[str] = []  # of a checkpoint that is due, or could not be written
         self.failed = False  # the last attempt to save
+        self.came_from: int | None = (model.resumed or {}).get("unit")
 
     def __enter__(self) -> "Keeper":
         return self
@@ -211,7 +212,10 @@ class Keeper:
                 "view": self.view.state_dict(),
             }
             plan = self.plan
-            snapshots.save(self.run_dir, weights, state, labels, plan.keep_last, plan.safetensors)
+            kept = {"keep_last": plan.keep_last, "spared": self.came_from}
+            snapshots.save(
+                self.run_dir, weights, state, labels, safetensors=plan.safetensors, **kept
+            )
         self.saved_at, self.labels = time.monotonic(), []
 
 

@@ -1,6 +1,7 @@
 """Explicit randomness: every draw is a function of the run's seed and a position."""
 
 import contextlib
+import os
 import random
 from collections.abc import Iterator
 
@@ -18,6 +19,14 @@ def draw_seed() -> int:
 def mix(*numbers: int) -> int:
     """A 32-bit seed out of several non-negative integers, e.g. (seed, epoch, index)."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def be_deterministic() -> None:
+    """Let torch choose only algorithms that give the same bits each time, also on a GPU; where
+    there is none, it warns and goes on."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def seed_everything(seed: int) -> None:

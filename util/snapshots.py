@@ -138,6 +138,7 @@ def save(
     labels: list[str],
     keep_last: int,
     safetensors: bool = False,
+    spared: int | None = None,
 ) -> Snapshot:
     """Write a unit, publish its weights under its labels, and delete units that are out of use.
 
@@ -147,6 +148,7 @@ def save(
         labels: `latest`, `5`, `iter_400`, ...
         keep_last: units kept besides those that alone hold a label other than `latest`.
         safetensors: write <label>_net_<X>.safetensors as well.
+        spared: number of a unit that is kept in any case: the one that the run goes on from.
 
     Raises:
         SaveError: with what was needed and what is free.
@@ -161,19 +163,7 @@ def save(
     contents["state.pth"] = _pth(state)
     try:
         _clear_parts(folder)
-        part.mkdir(parents=True)
-        files = {}
-        for name, content in contents.items():
-            _write(part / name, content)
-            files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        manifest = {
-            "labels": labels,
-            "progress": state["progress"],
-            "files": files,
-            "versions": {"torch": torch.__version__, "python": platform.python_version()},
-            "saved": time.strftime("%Y-%m-%d %H:%M:%S"),
-        }
-        _write(part / MANIFEST, json.dumps(manifest, indent=1).encode())
+        _write_unit(part, contents, {"labels": labels, "progress": state["progress"]})
         os.replace(part, final)
         _sync(folder)
         unit = Snapshot(final)
@@ -186,8 +176,21 @@ def save(
             f"{final}: checkpoint not saved ({error.strerror}): needs {needed / 1e6:.1f} MB, "
             f"{_free_mb(folder)} free; the checkpoints before it are whole"
         ) from None
-    _prune(run_dir, keep_last)
+    _prune(run_dir, keep_last, spared)
     return unit
+
+
+def _write_unit(folder: Path, contents: dict[str, bytes], facts: dict[str, Any]) -> None:
+    """All files, and the manifest about them as the last one."""
+    folder.mkdir(parents=True)
+    files = {}
+    for name, content in contents.items():
+        _write(folder / name, content)
+        files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    versions = {"torch": torch.__version__, "python": platform.python_version()}
+    saved = time.strftime("%Y-%m-%d %H:%M:%S")
+    manifest = {**facts, "files": files, "versions": versions, "saved": saved}
+    _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 def _pth(obj: Any) -> bytes:
@@ -241,13 +244,13 @@ def _clear_parts(folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _prune(run_dir: str | Path, keep_last: int) -> None:
+def _prune(run_dir: str | Path, keep_last: int, spared: int | None) -> None:
     """Delete units beyond the last few, except the newest of each label that is not `latest`."""
     seen: set[str] = set()
     for place, unit in enumerate(snapshots(run_dir)):
         own = set(unit.labels) - seen - {LATEST}
         seen |= own
-        if place >= keep_last and not own:
+        if place >= keep_last and not own and unit.number != spared:
             _delete(unit.folder, shutil.rmtree)
 
 
