@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -59,9 +59,12 @@ PRESETS = {
     "squeezenet": Preset(
         ("fire5",), ("relu_1", "fire3", "fire5", "fire8"),
         lambda layer, channels: SQUEEZENET_WEIGHTS.get(layer, 1e-3), "chw", "imagenet",
-        content_weight=1e-4,
+        content_weight=2e-4,
     ),
 }  # fmt: skip
+# A network does not start from the content, as an optimised picture does: it has to be held to it.
+PRESETS["squeezenet_net"] = replace(PRESETS["squeezenet"], content_weight=5e-3)
+SMALL_PRESETS = {"gatys": "squeezenet", "johnson": "squeezenet_net"}  # usual one -> SqueezeNet's
 
 
 def add_style_flags(parser: argparse.ArgumentParser, is_train: bool, preset: str) -> None:
@@ -79,7 +82,7 @@ def add_style_flags(parser: argparse.ArgumentParser, is_train: bool, preset: str
         help="scale the style image's longer side to this; 0: see docs/style.md")
     add("--style_preset", choices=list(PRESETS),
         help="a published setting, which the flags below may change in part; if absent: "
-        f"{preset}, with --perceptual_net squeezenet1_0 squeezenet")
+        f"{preset}, with --perceptual_net squeezenet1_0 {SMALL_PRESETS[preset]}")
     add("--perceptual_net", default="vgg16", choices=list(perceptual.NETS),
         help="the classifier that judges")
     add("--perceptual_weights", default="imagenet",
@@ -110,7 +113,8 @@ def settings(flags: dict[str, Any], usual: str) -> dict[str, Any]:
         UserError: no style image, or one that cannot be read; unknown layers; weights missing.
     """
     net = flags["perceptual_net"]
-    name = flags["style_preset"] or ("squeezenet" if net == "squeezenet1_0" else usual)
+    small = net == "squeezenet1_0"
+    name = flags["style_preset"] or (SMALL_PRESETS[usual] if small else usual)
     preset = PRESETS[name]
     decided = {field.name: getattr(preset, field.name) for field in fields(preset)}
     decided = {k: list(v) if type(v) is tuple else v for k, v in decided.items() if k in flags}
