@@ -5,10 +5,10 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 TEST_WORKERS ?= 2
 
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo demo-style test lint bench
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## .venv with everything the framework needs (no work if up to date)
 
@@ -31,6 +31,9 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 
 demo: setup ## build demo data, train pix2pix for two minutes, test it, say where the page is
 	$(PY) scripts/demo.py
+
+demo-style: setup ## paint a photograph as stained glass; PERCEPTUAL_WEIGHTS=FILE for real weights
+	$(PY) scripts/demo_style.py
 
 test: $(VENV)/.installed-dev ## the whole test suite
 	$(PY) -m pytest -n $(TEST_WORKERS)

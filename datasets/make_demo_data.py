@@ -5,9 +5,11 @@
 Makes, the same at every call:
     edges2photo/{train,test}          A|B side by side: edges, photograph (--dataset_mode aligned)
     photo2sepia/{train,test}{A,B}     unpaired: photographs, old sepia prints (unaligned)
-    photos/{train,test}               photographs, for colorization and style transfer
-Training and test crops come from different photographs. For edges2photo these are the two views of
-a stereo pair: the same scene, photographed from two places.
+    photos/{train,test}               photographs, for style transfer
+    pieces/{train,test}               pieces of photographs, for colorization
+    styles/                           two paintings of ours: stained glass, dots of colour
+Training and test crops come from different photographs. For edges2photo and pieces these are the
+two views of a stereo pair: the same scene, photographed from two places.
 """
 
 import argparse
@@ -17,13 +19,23 @@ from pathlib import Path
 
 import numpy as np
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageDraw
+from scipy.spatial import cKDTree
 from skimage.color import rgb2gray
 from skimage.filters import sobel
 
 SIZE = 128  # px of a crop
 PAPER = np.array([243, 229, 196])  # sepia print: its white
 INK = np.array([46, 30, 18])  # and its black
+PALETTE = [
+    (196, 36, 40),
+    (236, 164, 32),
+    (28, 84, 168),
+    (20, 132, 96),
+    (240, 226, 190),
+    (120, 40, 120),
+    (60, 160, 200),
+]  # of stained glass
 
 
 def photograph(name: str) -> np.ndarray:
@@ -97,8 +109,47 @@ def make_photos(out: Path) -> None:
             save(out / phase, name, np.asarray(image))
 
 
+def make_pieces(out: Path) -> None:
+    plan = {"train": ("motorcycle_left", 0.6, 24), "test": ("motorcycle_right", 0.6, 86)}
+    for phase, source in plan.items():
+        for stem, photo in crops(*source):
+            save(out / phase, stem, photo)
+
+
+def stained_glass(pixels: int, panes: int, leading: float) -> np.ndarray:
+    """Panes of strong colours in dark leading: (pixels, pixels, 3) uint8."""
+    random = np.random.default_rng(0)
+    centres = random.uniform(0, pixels, (panes, 2))
+    palette = np.array(PALETTE)[random.integers(len(PALETTE), size=panes)]
+    grid = np.stack(np.mgrid[:pixels, :pixels], -1).reshape(-1, 2)
+    distance, nearest = cKDTree(centres).query(grid, k=2)
+    shade = random.uniform(0.75, 1.1, panes)[nearest[:, 0], None]
+    glass = palette[nearest[:, 0]] * shade
+    glass[distance[:, 1] - distance[:, 0] < leading] = (24, 20, 26)
+    return glass.clip(0, 255).reshape(pixels, pixels, 3).astype(np.uint8)
+
+
+def dots(photo: np.ndarray, step: int) -> np.ndarray:
+    """A photograph in overlapping dots of its own colours, a little livelier."""
+    random = np.random.default_rng(0)
+    picture = Image.fromarray(np.full_like(photo, 235))
+    draw = ImageDraw.Draw(picture)
+    places = random.uniform(0, 1, (4 * photo.shape[0] * photo.shape[1] // step**2, 2))
+    for y, x in places * photo.shape[:2]:
+        colour = photo[int(y), int(x)] + random.normal(0, 28, 3)
+        radius = random.uniform(0.5, 0.9) * step
+        box = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(box, fill=tuple(int(c) for c in colour.clip(0, 255)))
+    return np.asarray(picture)
+
+
+def make_styles(out: Path) -> None:
+    save(out, "stained_glass", stained_glass(384, panes=160, leading=2.5))
+    save(out, "dots", dots(photograph("coffee"), step=9))
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Write the three sets; returns the exit code."""
+    """Write the sets; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -107,7 +158,10 @@ def main(argv: list[str] | None = None) -> int:
     make_pairs(out / "edges2photo")
     make_unpaired(out / "photo2sepia")
     make_photos(out / "photos")
-    for folder in sorted(path for path in out.glob("*/*") if path.is_dir()):
+    make_pieces(out / "pieces")
+    make_styles(out / "styles")
+    folders = {file.parent for file in out.rglob("*.png")}
+    for folder in sorted(folders):
         print(f"{folder}: {len(list(folder.iterdir()))} images")
     return 0
 

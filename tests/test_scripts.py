@@ -5,7 +5,7 @@ import time
 from PIL import Image
 
 from datasets import make_demo_data
-from scripts import demo
+from scripts import demo, demo_style
 from tests.helpers import pictures
 
 
@@ -38,3 +38,12 @@ def test_the_demo_ends_with_a_page(tmp_path, capfd):
     results = tmp_path / "results" / demo.NAME / "test_latest"
     assert str(results / "index.html") in capfd.readouterr().out
     assert len(pictures(results)) == 3 * 40
+
+
+def test_the_style_demo_ends_with_a_picture_and_says_what_weights_it_had(tmp_path, capfd):
+    quick = ["--image_size", "64", "--n_evaluations", "10"]
+    assert demo_style.main(["--out", str(tmp_path), *quick]) == 0
+    text = capfd.readouterr().out
+    picture = tmp_path / "checkpoints" / demo_style.NAME / "pictures" / "chelsea.png"
+    assert str(picture) in text and Image.open(picture).width == 64
+    assert "using random ones" in text

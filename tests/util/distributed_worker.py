@@ -2,9 +2,11 @@
 
 `step NORM`: their averaged step is that of one process with the double batch.
 `train FLAGS`: after a training without --seed they hold the same weights.
+`poison FLAGS`: a training in which one process meets a NaN in its third step.
 """
 
 import copy
+import math
 import sys
 
 import torch
@@ -12,6 +14,7 @@ from torch import nn
 
 import train
 from models import networks
+from models.pix2pix_model import Pix2PixModel
 from util import distributed
 
 
@@ -49,5 +52,18 @@ def check_step(norm: str) -> None:
     assert distributed.from_rank_0(distributed.rank()) == 0
 
 
+def poison(*flags: str) -> None:
+    real, calls = Pix2PixModel.set_input, []
+
+    def set_input(self: Pix2PixModel, batch: dict) -> None:
+        calls.append(1)
+        if len(calls) == 4 and distributed.rank() == 1:  # the first call only looks
+            batch["A"][0, 0, 0, 0] = math.nan
+        real(self, batch)
+
+    Pix2PixModel.set_input = set_input
+    sys.exit(train.main(list(flags)))
+
+
 if __name__ == "__main__":
-    {"step": check_step, "train": check_training}[sys.argv[1]](*sys.argv[2:])
+    {"step": check_step, "train": check_training, "poison": poison}[sys.argv[1]](*sys.argv[2:])

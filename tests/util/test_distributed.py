@@ -1,8 +1,25 @@
 """Two processes on one run: what they compute together, and what they leave."""
 
-import pytest
+import os
+import signal
+import subprocess
+import sys
+import time
 
-from tests.helpers import ROOT, TINY, make_unaligned, two_processes
+import pytest
+import torch
+
+from tests.helpers import (
+    ROOT,
+    TINY,
+    environment,
+    make_aligned,
+    make_unaligned,
+    metrics,
+    two_processes,
+)
+from tests.helpers import train as run_train
+from util import checkpoint
 
 WORKER = ROOT / "tests" / "util" / "distributed_worker.py"
 
@@ -24,3 +41,66 @@ def test_processes_agree_on_weights_and_rates_and_one_writes(tmp_path):
     assert out.count("end of epoch 8 / 8") == 1
     lines = (tmp_path / "checkpoints" / "d" / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 8 * 2
+
+
+def torchrun(*argv: object) -> subprocess.Popen:
+    """A worker under torchrun in two processes, in a session of its own."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    return subprocess.Popen(
+        [*launch, *map(str, argv)], env=environment(), text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def losses(run) -> list[dict]:
+    return [{k: v for k, v in m.items() if not k.endswith("_s")} for m in metrics(run)]
+
+
+def test_a_stopped_run_of_two_processes_goes_on_exactly(tmp_path):
+    """SIGTERM to torchrun: one checkpoint, all end; the rest as if nothing had happened."""
+    root = make_unaligned(tmp_path / "data", 6)
+    flags = ["--dataroot", root, "--model", "cycle_gan", "--netG", "resnet_6blocks", *TINY,
+             "--pool_size", 2, "--print_freq", 1]  # fmt: skip
+    two_processes(ROOT / "train.py", *map(str, flags), "--name", "straight", "--n_epochs", "4",
+                  "--n_epochs_decay", "0")  # fmt: skip
+    process = torchrun(ROOT / "train.py", *flags, "--name", "resumed", "--n_epochs", 1000)
+    for line in process.stdout:
+        if line.startswith("(epoch: 2"):
+            break
+    started = time.monotonic()
+    process.terminate()
+    process.communicate(timeout=60)
+    assert time.monotonic() - started < 30 and process.returncode != 0
+    straight, resumed = (tmp_path / "checkpoints" / name for name in ("straight", "resumed"))
+    assert len(list((resumed / "snapshots").iterdir())) == 1
+    stopped_after = len(metrics(resumed))
+    assert stopped_after < 12
+    two_processes(ROOT / "train.py", "--name", "resumed", "--continue_train", "--n_epochs", "4",
+                  "--n_epochs_decay", "0", "--gpu_ids", "-1")  # fmt: skip
+    assert losses(resumed) == losses(straight)
+    for file in straight.glob("latest_net_*.pth"):
+        a, b = checkpoint.load(file), checkpoint.load(resumed / file.name)
+        assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path, capsys):
+    root = make_aligned(tmp_path / "data", 4)
+    two_processes(
+        ROOT / "train.py", "--dataroot", str(root), "--model", "pix2pix", "--name", "p", "--netG",
+        "resnet_6blocks", *TINY, "--n_epochs", "1", "--n_epochs_decay", "0",
+    )  # fmt: skip
+    run_train("--name", "p", "--continue_train", "--n_epochs", 2, "--gpu_ids", -1)
+    assert "the run had 2 processes, now 1" in capsys.readouterr().err
+
+
+def test_a_bad_number_in_one_process_stops_all(tmp_path):
+    root = make_aligned(tmp_path / "data", 8)
+    process = torchrun(WORKER, "poison", "--dataroot", root, "--model", "pix2pix", "--name", "p",
+                       "--netG", "resnet_6blocks", *TINY, "--n_epochs", 100)  # fmt: skip
+    try:
+        _, error = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode != 0
+    assert "in step 3 (epoch 1); its files:" in error
