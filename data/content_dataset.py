@@ -25,6 +25,8 @@ class ContentDataset(BaseDataset):
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
+        if opt.repeat < 1:
+            raise UserError(f"--repeat {opt.repeat}: accepted: a whole number from 1 up")
         if os.path.isfile(opt.dataroot):
             self.A_paths = [opt.dataroot]
         else:

@@ -1,6 +1,7 @@
 """What style transfer minimises, and the flags that say so (style and neural_style)."""
 
 import argparse
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -129,6 +130,10 @@ def settings(flags: dict[str, Any], usual: str) -> dict[str, Any]:
             f"--style_layer_weights: {len(weights)} given for {len(chosen['style_layers'])} style "
             f"layers ({', '.join(chosen['style_layers'])}); give one for each"
         )
+    for flag in ("style_size", "content_weight", "style_weight", "tv_weight"):
+        value = chosen.get(flag, flags[flag])
+        if not 0 <= value < math.inf:
+            raise UserError(f"--{flag} {value}: accepted: a number from 0 up")
     if not flags["style_image"]:
         raise UserError("--style_image is needed: the file of the style's picture, or several")
     for file in flags["style_image"]:

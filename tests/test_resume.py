@@ -158,6 +158,14 @@ def test_signals_to_the_whole_group_end_cleanly_with_workers(tmp_path, pairs, na
     run_train("--name", "p", "--continue_train", *epochs(1), *CPU)  # complete, or goes on
 
 
+def test_a_checkpoint_is_due_after_so_many_minutes(tmp_path, pairs):
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", "--save_every_minutes", 1e-6,
+              "--keep_last", 10)  # fmt: skip
+    images = [unit.manifest["progress"]["images"]
+              for unit in snapshots.snapshots(tmp_path / "checkpoints" / "p")]  # fmt: skip
+    assert images == [5, 4, 3, 2, 1]
+
+
 def test_sigusr1_saves_and_goes_on_or_stops_with_requeue(tmp_path, pairs, monkeypatch):
     real = Pix2PixModel.optimize_parameters
 
@@ -376,6 +384,18 @@ class TestFailingDisks:
         images = [unit.manifest["progress"]["images"]
                   for unit in snapshots.snapshots(tmp_path / "checkpoints" / "p")]  # fmt: skip
         assert images == [10, 9]
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path, pairs, monkeypatch, capsys):
+    from util.visualizer import Visualizer
+
+    def full(*args):
+        raise OSError(28, "No space left on device", "loss_log.txt")
+
+    monkeypatch.setattr(Visualizer, "log_losses", full)
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", expect=1)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "error: loss_log.txt: cannot be written (No space left on device)"
 
 
 def test_a_file_size_limit_ends_in_one_line(tmp_path, pairs):

@@ -1,5 +1,6 @@
 """Mistakes a user can mend, told in one line."""
 
+import errno
 import functools
 import os
 import sys
@@ -9,6 +10,8 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 T = TypeVar("T")
+# A full or read-only disk, a quota, a file too large, somebody else's folder.
+CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
 
 
 class UserError(ValueError):
@@ -63,6 +66,14 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
             return 130
         except BrokenPipeError:  # the reader (`| head`) went away: nothing more can be said
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except OSError as error:
+            if error.errno not in CANNOT_WRITE:
+                raise
+            if "--debug" in (sys.argv if argv is None else argv):
+                traceback.print_exc()
+            where = error.filename or "the run's folder"
+            print(f"error: {where}: cannot be written ({error.strerror})", file=sys.stderr)
             return 1
 
     return guarded

@@ -82,7 +82,8 @@ def _read(file: Path) -> dict:
 
 def _lives(file: Path, holder: dict) -> bool:
     """Whether the holder is alive: by its pid on this machine, elsewhere by its beats."""
-    if holder.get("host") == socket.gethostname() and isinstance(holder.get("pid"), int):
+    here = holder.get("host") == socket.gethostname() and os.name == "posix"
+    if here and isinstance(holder.get("pid"), int):
         try:
             os.kill(holder["pid"], 0)
         except ProcessLookupError:

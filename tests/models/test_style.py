@@ -230,6 +230,8 @@ class TestNeuralStyle:
         (["--style_image_weights", "1", "2"], "give one from 0 up for each of the 1"),
         (["--batch_size", "2"], "--batch_size 2: --model neural_style accepts 1 only"),
         (["--start", "none.png"], "none.png: cannot be read"),
+        (["--style_size", "-1"], "--style_size -1: accepted: a number from 0 up"),
+        (["--tv_weight", "-1"], "--tv_weight -1.0: accepted: a number from 0 up"),
         (["--image_size", "0"], "--image_size 0: accepted: whole numbers from 1 up"),
         (["--dataroot", "tiny.png"], "tiny.png: 10x10 px is too small for a content image"),
         (["--dataroot", "nowhere"], "--dataroot nowhere: no such folder"),
