@@ -98,6 +98,7 @@ class NeuralStyleModel(BaseModel):
         self.units = UNITS[opt.perceptual_input]
         self.path = ""  # of the content image at work
         self.step = 0  # training steps taken on it
+        self.begun = -1  # the step before which the present size was begun
         self.finished: list[str] = []  # content images that have their picture
         self.interrupted: dict | None = None  # state of the picture that a resumed run goes on with
 
@@ -113,15 +114,16 @@ class NeuralStyleModel(BaseModel):
     def set_input(self, input: dict) -> None:
         self.image_paths = input["A_paths"]
         if self.image_paths[0] != self.path or self.step == self.opt.repeat:
-            self.path, self.step = self.image_paths[0], 0
+            self.path, self.step, self.begun = self.image_paths[0], 0, -1
             self.whole = self.to_device(input["A"]).expand(-1, 3, -1, -1)  # in its largest size
         if self.interrupted:
             self._take_up(self.interrupted)
-        elif self.step % _steps(self.opt) == 0:
+        elif self.step % _steps(self.opt) == 0 and self.begun != self.step:
             self._begin_size(self.opt.image_size[self.step // _steps(self.opt)])
 
     def _begin_size(self, px: int) -> None:
         """Targets and first picture for a size of the picture, and an optimizer for it."""
+        self.begun = self.step
         share_of_last = px / self.opt.image_size[-1]
         self.content = _resized(self.whole, share_of_last)
         style_px = round((self.opt.style_size or self.opt.image_size[-1]) * share_of_last)
@@ -137,7 +139,8 @@ class NeuralStyleModel(BaseModel):
 
     def _first_picture(self) -> torch.Tensor:
         """(1, 3, h, w) in [-1, 1]; in a further round over the images the one of the last round."""
-        start = str(self._file()) if self.path in self.finished else self.opt.start
+        rounds = self.finished.count(self.path)
+        start = str(self._file(rounds)) if rounds else self.opt.start
         if start == "content":
             return self.content
         if start == "noise":
@@ -201,19 +204,21 @@ class NeuralStyleModel(BaseModel):
             picture = self.content + ((picture - self.content) * luma).sum(1, keepdim=True)
         self.picture = picture.clamp(-1, 1)
 
-    def _file(self) -> Path:
-        """Where the picture of the content image at work is kept."""
+    def _file(self, rounds: int) -> Path:
+        """Where the picture of the content image at work is kept, made in so many rounds."""
         path, root = Path(self.path), Path(self.opt.dataroot)
         inside = path.relative_to(root) if path != root else Path(path.name)
         twins = [file for file in path.parent.iterdir() if file.stem == path.stem]
         name = path.name if len(twins) > 1 else path.stem
+        name += f"_round{rounds}" if rounds > 1 else ""
         return Path(self.save_dir) / "pictures" / inside.with_name(name + ".png")
 
     def write_picture(self) -> None:
         """Write <run>/pictures/<content image>.png."""
         self.compute_visuals()
-        self._file().parent.mkdir(parents=True, exist_ok=True)
-        save_image(tensor2im(self.picture), self._file())
+        file = self._file(self.finished.count(self.path) + 1)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_image(tensor2im(self.picture), file)
 
     def state_dict(self) -> dict:
         state = {"finished": self.finished}

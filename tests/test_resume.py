@@ -99,9 +99,11 @@ def pairs(tmp_path):
     return ["--dataroot", make_aligned(tmp_path / "pairs", 5)]
 
 
-@pytest.mark.parametrize("model", ["pix2pix", "cycle_gan", "colorization", "template", "style",
-                                   "neural_style"])  # fmt: skip
-def test_every_model_goes_on_from_mid_epoch(tmp_path, model):
+@pytest.mark.parametrize(("model", "images_seen"), [
+    ("pix2pix", 3), ("cycle_gan", 3), ("colorization", 3), ("template", 3), ("style", 3),
+    ("neural_style", 2), ("neural_style", 3), ("neural_style", 4),  # next size, within, next image
+])  # fmt: skip
+def test_every_model_goes_on_from_mid_epoch(tmp_path, model, images_seen):
     """Half of a run, continued from the middle of an epoch, without repeating a flag."""
     data = make_data(tmp_path / "data", "all")
     flags = ["--dataroot", data, "--model", model, *TINY, *needed_flags(model, tmp_path / "more"),
@@ -109,9 +111,9 @@ def test_every_model_goes_on_from_mid_epoch(tmp_path, model):
     images = 2 if model == "neural_style" else 5
     flags += ["--max_dataset_size", images, *epochs(2)]
     run_train(*flags, "--name", "straight")
-    run_train(*flags, "--name", "resumed", "--save_by_iter", "--save_latest_freq", 3)
+    run_train(*flags, "--name", "resumed", "--save_by_iter", "--save_latest_freq", images_seen)
     run = tmp_path / "checkpoints" / "resumed"
-    run_train("--name", "resumed", "--continue_train", "--load_iter", 3, *CPU,
+    run_train("--name", "resumed", "--continue_train", "--load_iter", images_seen, *CPU,
               "--save_latest_freq", 5000)  # fmt: skip
     assert_same(tmp_path / "checkpoints" / "straight", run)
 

@@ -190,6 +190,7 @@ class TestNeuralStyle:
         last = metrics(run)[-1]["total"]
         run_train("--name", "n", "--continue_train", "--n_epochs", 2, "--gpu_ids", -1)
         second_round = metrics(run)[9:]
+        assert (run / "pictures" / "1_round2.png").is_file()
         assert len(second_round) == 9 and second_round[-3]["total"] < 1.2 * last
 
     def test_original_colours_keep_the_contents_chroma(self, tmp_path, content):
