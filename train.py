@@ -21,7 +21,7 @@ from models.base_model import BaseModel
 from models.schedulers import describe_schedule, schedule_settings
 from options.train_options import TrainOptions, keeping, showing
 from util import distributed
-from util.errors import one_line_errors
+from util.errors import one_line_errors, say
 from util.interrupt import Interruptions
 from util.keeper import Keeper, resumed_progress
 from util.lock import run_lock
@@ -55,10 +55,10 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
     at = resumed_progress(model.resumed, opt.epoch_count, len(dataset), opt.allow_changed)
     last, view_state = opt.n_epochs + opt.n_epochs_decay, None
     if opt.continue_train:
-        print(f"going on with epoch {at.epoch} of {last}, after {at.images} images")
+        say(f"going on with epoch {at.epoch} of {last}, after {at.images} images")
         view_state = (model.resumed or {}).get("view", {"row": at.epoch - 1})
     if at.epoch > last:
-        print(f"already complete (epoch {last} of {last}); raise --n_epochs to go on")
+        say(f"already complete (epoch {last} of {last}); raise --n_epochs to go on")
         return 0
     dataset.set_epoch(at.epoch, at.seen // distributed.world_size())
     model.set_input(dataset.peek())  # what does not fit ends here, before anything is written
@@ -88,7 +88,7 @@ def train_epoch(
         model.optimize_parameters()
         keeper.judge()
         model.after_step()
-        before = at.advance(step, len(dataset))
+        before = keeper.advance(step)
         view.end_step(model, at.epoch, at.seen, before, at.images)  # logs and shows, if it is time
         keeper.end_step(before)  # saves and stops, if it is time
     view.show(model, at.epoch, save=True)

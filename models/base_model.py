@@ -17,7 +17,7 @@ from models import networks
 from models.losses import cal_gradient_penalty
 from util import checkpoint, distributed, snapshots
 from util.direction import oriented
-from util.errors import UserError, warn
+from util.errors import UserError, say, warn
 from util.norm_modes import set_test_mode
 from util.seed import be_deterministic
 from util.stage import Stage
@@ -115,7 +115,9 @@ class BaseModel(ABC):
     def adam(self, *nets: nn.Module) -> torch.optim.Optimizer:
         """Adam over the networks' weights with `--lr` and `--beta1`, added to `self.optimizers`."""
         params = [p for net in nets for p in net.parameters()]
-        optimizer = torch.optim.Adam(params, lr=self.opt.lr, betas=(self.opt.beta1, 0.999))
+        fused = self.device.type == "cuda"  # can leave out an update without asking the host
+        betas = (self.opt.beta1, 0.999)
+        optimizer = torch.optim.Adam(params, lr=self.opt.lr, betas=betas, fused=fused)
         self.optimizers.append(optimizer)
         return optimizer
 
@@ -216,7 +218,7 @@ class BaseModel(ABC):
             self.resumed = self.load_networks(opt.epoch_label)
         elif opt.init_from:
             for line in transfer(self.networks(), opt.init_from):
-                print(line)
+                say(line)
         if not self.isTrain:
             return
         if self.resumed is not None:
@@ -307,7 +309,7 @@ class BaseModel(ABC):
         self._metric_sum, self._metric_count = state["metric"]
 
     def save_networks(self, epoch: str | int) -> None:
-        """Write <epoch>_net_<X>.pth for every network."""
+        """Write <epoch>_net_<X>.pth for every network; for plug-ins with moments of their own."""
         for name, weights in self.weights().items():
             checkpoint.save(weights, checkpoint.weights_path(self.save_dir, epoch, name))
 
@@ -330,8 +332,7 @@ class BaseModel(ABC):
             if unit is not None and f"net_{name}.pth" in unit.files:
                 path = unit.folder / f"net_{name}.pth"
             checkpoint.load_weights(net, path, self.device)
-            if distributed.rank() == 0:
-                print(f"loaded {path}")
+            say(f"loaded {path}")
         if unit is None or not self.isTrain:
             return None
         return unit.state() | {"unit": unit.number}

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from models.base_model import BaseModel
 from models.style_objective import add_style_flags, make_objective, settings
 from util import distributed
-from util.errors import UserError, warn
+from util.errors import UserError
+from util.health import NonFinite
 from util.image import fitted, im2tensor, load_image, save_image, tensor2im
 from util.stage import Stage
 
@@ -71,7 +72,7 @@ class NeuralStyleModel(BaseModel):
             if min(values) < 1:
                 raise UserError(f"--{flag} {min(values)}: accepted: whole numbers from 1 up")
         for flag, needed in (("batch_size", 1), ("lr_policy", "linear"), ("n_epochs_decay", 0),
-                             ("preprocess", "scale_longer")):  # fmt: skip
+                             ("preprocess", "scale_longer"), ("on_nan", "stop")):  # fmt: skip
             if (given := getattr(opt, flag)) != needed:
                 raise UserError(f"--{flag} {given}: --model neural_style accepts {needed} only")
         shares = opt.style_image_weights or [1.0] * len(opt.style_image)
@@ -139,7 +140,7 @@ class NeuralStyleModel(BaseModel):
 
     def _first_picture(self) -> torch.Tensor:
         """(1, 3, h, w) in [-1, 1]; in a further round over the images the one of the last round."""
-        rounds = self.finished.count(self.path)
+        rounds = self.finished.count(self._place(self.path))
         start = str(self._file(rounds)) if rounds else self.opt.start
         if start == "content":
             return self.content
@@ -186,7 +187,7 @@ class NeuralStyleModel(BaseModel):
         self.step += 1
         if self.step == self.opt.repeat:
             self.write_picture()
-            self.finished.append(self.path)
+            self.finished.append(self._place(self.path))
 
     def _update(self, evaluate: Callable[[], torch.Tensor], evaluations: int) -> None:
         if self.opt.optimizer == "lbfgs":
@@ -204,10 +205,14 @@ class NeuralStyleModel(BaseModel):
             picture = self.content + ((picture - self.content) * luma).sum(1, keepdim=True)
         self.picture = picture.clamp(-1, 1)
 
+    def _place(self, path: str) -> str:
+        """A content image's name inside `--dataroot`, which may move."""
+        root = Path(self.opt.dataroot)
+        return str(Path(path).relative_to(root) if Path(path) != root else Path(path).name)
+
     def _file(self, rounds: int) -> Path:
         """Where the picture of the content image at work is kept, made in so many rounds."""
-        path, root = Path(self.path), Path(self.opt.dataroot)
-        inside = path.relative_to(root) if path != root else Path(path.name)
+        path, inside = Path(self.path), Path(self._place(self.path))
         twins = [file for file in path.parent.iterdir() if file.stem == path.stem]
         name = path.name if len(twins) > 1 else path.stem
         name += f"_round{rounds}" if rounds > 1 else ""
@@ -216,7 +221,9 @@ class NeuralStyleModel(BaseModel):
     def write_picture(self) -> None:
         """Write <run>/pictures/<content image>.png."""
         self.compute_visuals()
-        file = self._file(self.finished.count(self.path) + 1)
+        if not torch.isfinite(self.variable).all():
+            raise NonFinite(f"the picture of {self.path} is not finite; lower --lr")
+        file = self._file(self.finished.count(self._place(self.path)) + 1)
         file.parent.mkdir(parents=True, exist_ok=True)
         save_image(tensor2im(self.picture), file)
 
@@ -224,7 +231,7 @@ class NeuralStyleModel(BaseModel):
         state = {"finished": self.finished}
         if self.path and self.step < self.opt.repeat:
             state["work"] = {
-                "path": self.path,
+                "path": self._place(self.path),
                 "step": self.step,
                 "variable": self.variable.detach(),
                 "optimizer": self.optimizer.state_dict(),
@@ -237,9 +244,11 @@ class NeuralStyleModel(BaseModel):
     def _take_up(self, work: dict) -> None:
         """Go on with the picture at which the last run was interrupted."""
         self.interrupted = None
-        if work["path"] != self.path:
-            warn(f"the picture at work was that of {work['path']}: beginning with {self.path}")
-            return self._begin_size(self.opt.image_size[0])
+        if work["path"] != self._place(self.path):
+            raise UserError(
+                f"--continue_train: the run was at {work['path']}, --dataroot {self.opt.dataroot} "
+                f"has {self._place(self.path)} in its place; give the same images"
+            )
         self.step, self.variable = work["step"], work["variable"].to(self.device)
         self._begin_size(self.opt.image_size[self.step // _steps(self.opt)])
         if self.step % _steps(self.opt):

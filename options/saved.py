@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from util import checkpoint
 from util.errors import UserError
 
 # Of one call, not of the run.
@@ -49,8 +50,8 @@ def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) ->
     text = yaml.safe_dump(kept, allow_unicode=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{stem}.txt").write_text(table + "\n", encoding="utf-8")
-        (folder / f"{stem}.yaml").write_text(text, encoding="utf-8")
+        checkpoint.write(folder / f"{stem}.txt", (table + "\n").encode())
+        checkpoint.write(folder / f"{stem}.yaml", text.encode())
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder"

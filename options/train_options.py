@@ -10,14 +10,14 @@ from models.schedulers import LR_POLICIES
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
-from util import snapshots
+from util import distributed, snapshots
 from util.errors import UserError, warn
 from util.health import ON_NAN
 from util.keeper import SavePlan
 
 # Not taken over from the run that `--continue_train` goes on with.
 OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
-               "epoch", "epoch_count", "load_iter", "overwrite", "allow_changed", "init_from",
+               "epoch", "epoch_count", "load_iter", "overwrite", "allow_changed",
                "requeue")  # fmt: skip
 # May change from session to session: what comes out stays the same (the length of the training and
 # its schedule are said). The folder may move; how many images it holds is checked when it is read.
@@ -113,7 +113,7 @@ class TrainOptions(BaseOptions):
             opt.continue_train = False
         elif opt.resume:
             opt.continue_train = True
-        if opt.continue_train and opt.init_from:
+        if opt.continue_train and "init_from" in explicit:
             raise UserError("--continue_train and --init_from both bring weights; give one of them")
         if opt.continue_train and not opt.allow_changed:
             refuse_changes(opt, explicit)
@@ -128,7 +128,9 @@ class TrainOptions(BaseOptions):
 
 def keeping(opt: argparse.Namespace) -> dict[str, Any]:
     """How the run is kept safe, as arguments of `util.keeper.Keeper`."""
-    command = ["python", "train.py", "--name", opt.name, "--continue_train"]
+    processes = distributed.world_size()
+    start = ["torchrun", f"--nproc_per_node={processes}"] if processes > 1 else ["python"]
+    command = [*start, "train.py", "--name", opt.name, "--continue_train"]
     if opt.checkpoints_dir != "./checkpoints":
         command += ["--checkpoints_dir", opt.checkpoints_dir]
     if not opt.device.startswith("cuda"):

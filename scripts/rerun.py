@@ -14,18 +14,28 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import train  # noqa: E402
-from util import checkpoint  # noqa: E402
+from util import checkpoint, snapshots  # noqa: E402
 from util.errors import UserError, one_line_errors  # noqa: E402
 
 
 def weights_hash(run_dir: Path) -> str:
-    """One digest over the latest weights of all networks of a run."""
+    """One digest over the latest weights of all networks of a run, or its pictures."""
     digest = hashlib.sha256()
+    for path in sorted(run_dir.glob("pictures/**/*.png")):
+        digest.update(path.name.encode() + path.read_bytes())
     for path in sorted(run_dir.glob("latest_net_*.pth")):
         digest.update(path.name.encode())
         for key, value in checkpoint.load_state_dict(path).items():
             digest.update(key.encode() + value.contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def progress(run_dir: Path) -> str:
+    """Where a run's newest checkpoint was taken."""
+    units = snapshots.snapshots(run_dir)
+    if not units:
+        raise UserError(f"{run_dir}: no checkpoint in it to compare with")
+    return units[0].describe()
 
 
 @one_line_errors
@@ -44,6 +54,12 @@ def main(argv: list[str] | None = None) -> int:
     flags = ["--config", str(options), "--name", name, "--checkpoints_dir", str(args.run.parent)]
     if code := train.main([*flags, "--suffix", "", *more]):
         return code
+    ends = [progress(run) for run in (args.run, args.run.parent / name)]
+    if ends[0] != ends[1]:
+        raise UserError(
+            f"{args.run}: stopped at {ends[0]}, its repetition at {ends[1]}: let it finish first "
+            "(--continue_train), then compare"
+        )
     before, after = weights_hash(args.run), weights_hash(args.run.parent / name)
     print(f"{before}  {args.run}\n{after}  {args.run.parent / name}")
     print("the same weights" if before == after else "other weights")

@@ -264,7 +264,7 @@ class TestKillInsideSaving:
             return call
 
         for module, names in ((os, ("replace", "link", "fsync", "open")),
-                              (shutil, ("rmtree",)), (snapshots, ("_write",))):  # fmt: skip
+                              (shutil, ("rmtree",)), (checkpoint, ("write",))):  # fmt: skip
             for name in names:
                 monkeypatch.setattr(module, name, counted(getattr(module, name)))
         for allowed in range(60):
@@ -350,7 +350,7 @@ class TestFailingDisks:
     @pytest.fixture
     def failing(self, monkeypatch):
         """A disk on which nothing more can be written from the n-th checkpoint on."""
-        saves, real = [], snapshots._write
+        saves, real = [], checkpoint.write
         plan = {"from": 2, "to": 10**9}
 
         def write(path, content):
@@ -361,7 +361,7 @@ class TestFailingDisks:
                 raise OSError(28, "No space left on device")
             real(path, content)
 
-        monkeypatch.setattr(snapshots, "_write", write)
+        monkeypatch.setattr(checkpoint, "write", write)
         return plan
 
     def test_a_full_disk_ends_in_one_line_with_the_old_checkpoint_whole(
@@ -485,8 +485,9 @@ class TestInitFrom:
     """Weights of another run, as far as they match."""
 
     def test_another_channel_count_and_a_generator_alone(self, tmp_path, finished, pairs, capsys):
-        (finished / "latest_net_D.pth").unlink()
-        run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "q", "--init_from", finished,
+        (tmp_path / "elsewhere").mkdir()
+        shutil.copy(finished / "latest_net_G.pth", tmp_path / "elsewhere")
+        run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "q", "--init_from", "elsewhere",
                   "--input_nc", 1)  # fmt: skip
         text = capsys.readouterr().out
         assert re.search(r"network G: \d+ matched, 0 missing, 1 mismatched .*model.1.weight", text)
@@ -545,6 +546,62 @@ def test_a_lock_of_another_machine_is_believed_while_it_is_fresh(tmp_path, pairs
     assert "in use by process 1 on elsewhere" in capsys.readouterr().err
     os.utime(lock, (time.time() - 1000,) * 2)
     run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+
+
+def test_an_empty_folder_of_the_user_stays(tmp_path, pairs):
+    (tmp_path / "mine").mkdir()
+    run_train(*pairs, *PIX2PIX, "--phase", "val", "--checkpoints_dir", "mine", expect=2)
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_nohup_keeps_a_run_alive_and_a_dead_tee_does_not_cost_the_state(tmp_path, pairs):
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, pairs), *PIX2PIX, "--name", "p"]
+    again = [*command, "--print_freq", "1", *epochs(1000)]
+    process = subprocess.Popen(
+        ["bash", "-c", 'trap "" HUP; exec "$@"', "bash", *again], cwd=tmp_path, text=True,
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    wait_for(process, "(epoch: 2")
+    process.send_signal(signal.SIGHUP)
+    wait_for(process, "(epoch: 4")
+    process.stdout.close()  # the reader of the pipe is gone
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    unit = snapshots.snapshots(tmp_path / "checkpoints" / "p")[0]
+    assert unit.manifest["progress"]["epoch"] >= 4
+    assert len(metrics(tmp_path / "checkpoints" / "p")) == unit.manifest["progress"]["images"]
+
+
+def test_going_back_to_an_older_epoch_begins_a_new_branch_at_once(tmp_path, finished, monkeypatch):
+    """Logs are cut to that epoch, so it has to be the newest checkpoint from then on."""
+
+    class Killed(BaseException):
+        pass
+
+    def optimize_parameters(self):
+        raise Killed
+
+    monkeypatch.setattr(Pix2PixModel, "optimize_parameters", optimize_parameters)
+    with pytest.raises(Killed):
+        run_train("--name", "p", "--continue_train", "--epoch", 1, *epochs(3), *CPU)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    run_train("--name", "p", "--continue_train", *epochs(3), *CPU)
+    assert [m["images"] for m in metrics(finished)] == list(range(1, 16))
+
+
+def test_a_page_cut_off_while_it_was_written_keeps_its_rows(tmp_path, finished):
+    page = finished / "web" / "index.html"
+    page.write_text(page.read_text()[:-5])
+    run_train("--name", "p", "--continue_train", *epochs(3), *CPU)
+    assert re.findall(r'id="row-(\d+)"', page.read_text()) == ["1", "2", "3"]
+    assert page.read_text().endswith("</main></body></html>\n")
+
+
+def test_a_run_that_began_from_other_weights_says_so_after_a_resume(tmp_path, finished, pairs):
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "q", "--init_from", finished)
+    run_train("--name", "q", "--continue_train", *epochs(2), *CPU)
+    assert f"init_from: {finished}" in (tmp_path / "checkpoints/q/train_opt.yaml").read_text()
 
 
 def test_an_old_checkpoint_that_cannot_be_deleted_is_only_told(

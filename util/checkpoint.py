@@ -1,6 +1,7 @@
 """Weights and training state on disk, in the published layout: <epoch>_net_<X>.pth."""
 
 import contextlib
+import io
 import os
 import pickletools
 import re
@@ -34,9 +35,28 @@ def weights_path(folder: str | Path, epoch: str | int, name: str) -> Path:
 def save(obj: Any, path: Path) -> None:
     """torch.save that appears under its name only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    torch.save(obj, part)
-    os.replace(part, path)
+    write(path, to_bytes(obj))
+
+
+def to_bytes(obj: Any) -> bytes:
+    """What torch.save writes. In memory first: it turns a full disk into an obscure error."""
+    buffer = io.BytesIO()
+    torch.save(obj, buffer)
+    return buffer.getvalue()
+
+
+def write(path: Path, content: bytes) -> None:
+    """A file that appears under its name when its last byte is on disk."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> Any:
@@ -139,8 +159,8 @@ def load_weights(net: nn.Module, path: Path, device: torch.device | str = "cpu")
         UserError: the file is missing, unreadable, or of another network.
     """
     state_dict = clean_state_dict(load_state_dict(path, device), net)
-    own = {key: _shape(value) for key, value in net.state_dict().items()}
-    given = {key: _shape(value) for key, value in state_dict.items()}
+    own = {key: shape_of(value) for key, value in net.state_dict().items()}
+    given = {key: shape_of(value) for key, value in state_dict.items()}
     if own != given:
         raise UserError(
             f"{path}: of another network ({_difference(own, given)}); give the flags it was "
@@ -149,7 +169,8 @@ def load_weights(net: nn.Module, path: Path, device: torch.device | str = "cpu")
     net.load_state_dict(state_dict)
 
 
-def _shape(value: Any) -> tuple:
+def shape_of(value: Any) -> tuple:
+    """A tensor's shape; of anything else, the name of its type."""
     return tuple(value.shape) if isinstance(value, torch.Tensor) else (type(value).__name__,)
 
 

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 T = TypeVar("T")
 # A full or read-only disk, a quota, a file too large, somebody else's folder.
@@ -44,6 +44,22 @@ def choose(flag: str, name: str, table: dict[str, T]) -> T:
     return table[name]
 
 
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a line; of several processes only the first speaks. A reader that has gone away (tee,
+    killed by the same Ctrl-C) is no reason to fail."""
+    if os.environ.get("RANK", "0") == "0":
+        _print(text, stream or sys.stdout)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate an entry point: a UserError becomes one line and its exit code, Ctrl-C 130.
 
@@ -57,10 +73,10 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
         except UserError as error:
             if "--debug" in (sys.argv if argv is None else argv):
                 traceback.print_exc()
-            print(f"error: {error}", file=sys.stderr)
+            _print(f"error: {error}", sys.stderr)
             return error.exit_code
         except Stopped as stopped:
-            print(stopped, flush=True)
+            say(str(stopped))
             return stopped.exit_code
         except KeyboardInterrupt:
             return 130
@@ -73,7 +89,7 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
             if "--debug" in (sys.argv if argv is None else argv):
                 traceback.print_exc()
             where = error.filename or "the run's folder"
-            print(f"error: {where}: cannot be written ({error.strerror})", file=sys.stderr)
+            _print(f"error: {where}: cannot be written ({error.strerror})", sys.stderr)
             return 1
 
     return guarded
@@ -81,5 +97,4 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
 
 def warn(message: str) -> None:
     """Say something on stderr; of several processes only the first speaks."""
-    if os.environ.get("RANK", "0") == "0":
-        print(f"warning: {message}", file=sys.stderr)
+    say(f"warning: {message}", sys.stderr)

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from util import checkpoint
+from util import checkpoint, distributed
 from util.errors import UserError, warn
 from util.image_pool import ImagePool
 
@@ -133,6 +133,7 @@ class Health:
     ) -> None:
         losses = {name: float(value) for name, value in self.model.current_losses().items()}
         what = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
+        elsewhere = not what and distributed.world_size() > 1
         what = f"loss {', '.join(what)}" if what else "a gradient is not finite"
         files = ", ".join(map(str, paths)) or "unknown"
         self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
@@ -141,7 +142,10 @@ class Health:
                 take_back()
             warn(f"{what} in step {step} (epoch {epoch}, {files}); left out, {self.skipped} so far")
             return
-        kept = self.folder / f"not_finite_step{step}.pth"
+        if elsewhere:
+            raise NonFinite(f"{what} in step {step} (epoch {epoch}): that of another process")
+        own = f"_rank{distributed.rank()}" if distributed.world_size() > 1 else ""
+        kept = self.folder / f"not_finite_step{step}{own}.pth"
         checkpoint.save({"batch": batch, "losses": losses, "step": step, "epoch": epoch}, kept)
         many = f" for {self.in_a_row} steps in a row" if self.on_nan == "skip" else ""
         raise NonFinite(

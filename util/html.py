@@ -76,8 +76,12 @@ class Page:
     def _drop_rows_from(self, number: int) -> bool:
         """Cut an existing page before a row. Returns: whether there is a page of ours."""
         text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
-        if not text.endswith(CLOSING):
+        if POLICY not in text or "\n<main" not in text:
             return False
+        if not text.endswith(CLOSING):  # cut off while a row was written
+            whole = [m.end() for m in re.finditer(r"</section>\n|\n<main[^>]*>\n", text)]
+            text = text[: whole[-1]] + CLOSING
+            self.path.write_text(text, encoding="utf-8")
         for row in re.finditer(r'^<section id="row-(\d+)">', text, flags=re.MULTILINE):
             if int(row[1]) >= number:
                 self.path.write_text(text[: row.start()] + CLOSING, encoding="utf-8")

@@ -1,5 +1,6 @@
 """Signals that ask a run to stop: noted at once, obeyed after the step."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -34,9 +35,10 @@ class Interruptions:
     def __enter__(self) -> "Interruptions":
         if threading.current_thread() is threading.main_thread():
             for name in (*EXIT_CODES, "SIGUSR1"):
-                if hasattr(signal, name):  # Windows has fewer
-                    number = getattr(signal, name)
-                    self._before[number] = signal.signal(number, self._note)
+                number = getattr(signal, name, None)  # Windows has fewer
+                if number is None or signal.getsignal(number) is signal.SIG_IGN:
+                    continue  # nohup's wish, or a shell's for a job in the background
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -61,7 +63,8 @@ class Interruptions:
         if not self.exit_code:
             self._first_at = time.monotonic()
             text = f"\n{name}: finishing the step, then saving; once more to stop at once\n"
-            os.write(2, text.encode())  # print() is not allowed within a signal handler
+            with contextlib.suppress(OSError):  # the reader may have got the signal too
+                os.write(2, text.encode())  # print() is not allowed within a signal handler
         self.exit_code = code
 
 

@@ -1,5 +1,6 @@
 """Keeps a training safe: saves it in time, hears signals, stops on non-finite numbers."""
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import Protocol
 import torch
 
 from util import distributed, snapshots
-from util.errors import Stopped, UserError, warn
+from util.errors import CANNOT_WRITE, Stopped, UserError, say, warn
 from util.health import Health, NonFinite, Watched, all_finite
 from util.interrupt import Interruptions
 from util.seed import mix, random_state, seed_everything, set_random_state
 from util.snapshots import SaveError
-from util.training_state import tensors_to
+from util.training_state import tensors_in, tensors_to
+from util.visualizer import crossed
 
 
 @dataclass
@@ -104,12 +106,15 @@ class Keeper:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         """What a user can mend, e.g. a damaged image, ends the run with its last step saved."""
-        if type(error) is UserError and self.steps:
+        alone = distributed.world_size() == 1  # the others are not here to save together
+        mended = type(error) is UserError or getattr(error, "errno", None) in CANNOT_WRITE
+        if mended and self.steps:
             error.exit_code = 1
-            if not self.in_step:
-                self.save()
-                where = f"epoch {self.at.epoch} after {self.at.images} images"
-                print(f"stopped in {where}, saved; go on with:\n{self.resume_command}")
+            if alone and not self.in_step:
+                with contextlib.suppress(SaveError):  # the first failure is what is told
+                    self.save()
+                    where = f"epoch {self.at.epoch} after {self.at.images} images"
+                    say(f"stopped in {where}, saved; go on with:\n{self.resume_command}")
 
     def begin_epoch(self) -> None:
         """Random numbers are those of (seed, epoch, process), in mid-epoch as they were left."""
@@ -126,6 +131,10 @@ class Keeper:
             self.model.load_local_state(own["model"])
             if self.at.seen and len(local) == distributed.world_size():
                 set_random_state(own["random"])
+            newest = next(iter(snapshots.snapshots(self.run_dir)), None)
+            older = newest is not None and newest.number != self.came_from
+            if distributed.highest(int(older))[0]:
+                self.save()  # the logs were cut to that checkpoint: from now on it is the newest
 
     def begin_step(self, batch: dict) -> None:
         """Before the model sees the batch."""
@@ -145,11 +154,14 @@ class Keeper:
         left = f"{good.folder} ({good.describe()})" if good else "none yet"
         return NonFinite(f"{error}; last good checkpoint: {left}")
 
+    def advance(self, samples: int) -> int:
+        """The step is complete. Returns: images seen before it."""
+        self.in_step = False
+        return self.at.advance(samples, self.size)
+
     def end_step(self, images_before: int) -> None:
         """Save if it is due, stop if that is wished; at an epoch's end `end_epoch` does both."""
-        self.in_step = False
-        every = self.plan.latest_images
-        if self.at.images // every > images_before // every:
+        if crossed(images_before, self.at.images, self.plan.latest_images):
             own = f"iter_{self.at.images}" if self.plan.by_iter else snapshots.LATEST
             self.labels.append(own)
         if self.at.seen < self.size:
@@ -202,6 +214,8 @@ class Keeper:
         for name, tensors in weights.items():
             if not all_finite(tensors.values()):
                 raise self._with_last_good(NonFinite(f"weights of network {name} are not finite"))
+        if not all_finite(tensors_in(model_state)):
+            raise self._with_last_good(NonFinite("the training state is not finite"))
         local = {"model": self.model.local_state(), "random": random_state()}
         everywhere = distributed.gathered(tensors_to(local, torch.device("cpu")))
         if distributed.rank() == 0:

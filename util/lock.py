@@ -11,6 +11,11 @@ from pathlib import Path
 
 from util.errors import UserError, warn
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 BEAT_S = 15.0
 STALE_S = 90.0  # without a beat, the holder on another machine is taken for dead
 
@@ -30,9 +35,11 @@ def run_lock(run_dir: str | Path, wanted: bool = True) -> Iterator[None]:
         return
     folder = Path(run_dir)
     file = folder.parent / f".{folder.name}.lock"
+    made = not folder.parent.exists()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _take(file, folder.name)
+        with _one_at_a_time(folder.parent):
+            _take(file, folder.name)
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror}); choose another --checkpoints_dir"
@@ -43,33 +50,48 @@ def run_lock(run_dir: str | Path, wanted: bool = True) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        with contextlib.suppress(OSError):
-            file.unlink()
-        with contextlib.suppress(OSError):
-            folder.parent.rmdir()  # made for the lock, and nothing was written
+        with contextlib.suppress(OSError), _one_at_a_time(folder.parent):
+            if _read(file) == _own():
+                file.unlink()
+        if made:
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()  # made for the lock, and nothing was written
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Nobody else looks at locks in the folder meanwhile, where the system can see to that."""
+    handle = os.open(folder, os.O_RDONLY) if fcntl else None
+    try:
+        if handle is not None:
+            with contextlib.suppress(OSError):  # some network file systems cannot
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _own() -> dict:
+    """Who holds a lock: the process, by pid and start, and the machine and name space of pids."""
+    pid = os.getpid()
+    return {"pid": pid, "host": socket.gethostname(), "space": _space(), "started": _start_of(pid)}
 
 
 def _take(file: Path, name: str) -> None:
-    for _ in range(3):
-        try:
-            handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            holder = _read(file)
-            if _lives(file, holder):
-                raise UserError(
-                    f"--name {name}: in use by process {holder.get('pid')} on "
-                    f"{holder.get('host')}; wait for it, or choose another name "
-                    f"(the lock is {file})"
-                ) from None
-            warn(f"{file}: its process {holder.get('pid')} is gone; taking over")
-            with contextlib.suppress(FileNotFoundError):
-                file.unlink()
-            continue
-        with os.fdopen(handle, "w") as lock:
-            own = {"pid": os.getpid(), "host": socket.gethostname()}
-            json.dump(own | {"started": _start_of(os.getpid())}, lock)
-        return
-    raise UserError(f"--name {name}: {file} is taken again and again; choose another name")
+    if file.exists():
+        holder = _read(file)
+        if _lives(file, holder):
+            raise UserError(
+                f"--name {name}: in use by process {holder.get('pid', '?')} on "
+                f"{holder.get('host', '?')}; wait for it, or choose another name "
+                f"(the lock is {file})"
+            )
+        warn(f"{file}: its process {holder.get('pid', '?')} is gone; taking over")
+        file.unlink()
+    handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    with os.fdopen(handle, "w") as lock:
+        json.dump(_own(), lock)
 
 
 def _read(file: Path) -> dict:
@@ -82,7 +104,7 @@ def _read(file: Path) -> dict:
 
 def _lives(file: Path, holder: dict) -> bool:
     """Whether the holder is alive: by its pid on this machine, elsewhere by its beats."""
-    here = holder.get("host") == socket.gethostname() and os.name == "posix"
+    here = all(holder.get(key) == _own()[key] for key in ("host", "space")) and fcntl
     if here and isinstance(holder.get("pid"), int):
         try:
             os.kill(holder["pid"], 0)
@@ -95,6 +117,14 @@ def _lives(file: Path, holder: dict) -> bool:
         return time.time() - file.stat().st_mtime < STALE_S
     except FileNotFoundError:
         return False
+
+
+def _space() -> str | None:
+    """Which processes the pids here count: a container on the same machine has its own."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
 
 
 def _start_of(pid: int) -> str | None:

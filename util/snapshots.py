@@ -9,7 +9,6 @@ the files of the newest unit with that label.
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import platform
@@ -156,11 +155,11 @@ def save(
     folder = Path(run_dir, "snapshots")
     number = max((unit.number for unit in snapshots(run_dir)), default=0) + 1
     part, final = folder / f".{number:04d}.part", folder / f"{number:04d}"
-    contents = {f"net_{name}.pth": _pth(weights) for name, weights in networks.items()}
+    contents = {f"net_{name}.pth": checkpoint.to_bytes(net) for name, net in networks.items()}
     if safetensors:
         for name, weights in networks.items():
             contents[f"net_{name}.safetensors"] = checkpoint.safetensors_bytes(weights)
-    contents["state.pth"] = _pth(state)
+    contents["state.pth"] = checkpoint.to_bytes(state)
     try:
         _clear_parts(folder)
         _write_unit(part, contents, {"labels": labels, "progress": state["progress"]})
@@ -185,25 +184,13 @@ def _write_unit(folder: Path, contents: dict[str, bytes], facts: dict[str, Any])
     folder.mkdir(parents=True)
     files = {}
     for name, content in contents.items():
-        _write(folder / name, content)
+        checkpoint.write(folder / name, content)
+        (folder / name).chmod(0o444)  # `cp` onto a published name would write through the link
         files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     versions = {"torch": torch.__version__, "python": platform.python_version()}
     saved = time.strftime("%Y-%m-%d %H:%M:%S")
     manifest = {**facts, "files": files, "versions": versions, "saved": saved}
-    _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
-
-
-def _pth(obj: Any) -> bytes:
-    buffer = io.BytesIO()  # in memory first: torch.save turns a full disk into an obscure error
-    torch.save(obj, buffer)
-    return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    checkpoint.write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 def _sync(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What a training needs besides its weights, as tensors and plain values."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -49,6 +50,15 @@ def load_plateaus(schedulers: list[LRScheduler], states: list[dict]) -> None:
 def scheduler_state(scheduler: LRScheduler) -> dict:
     """Plateau's memory; nothing of a closed form."""
     return scheduler.state_dict() if isinstance(scheduler, ReduceLROnPlateau) else {}
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors of a nested structure."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from tensors_in(inner)
 
 
 def tensors_to(value: Any, device: torch.device) -> Any:

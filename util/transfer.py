@@ -5,7 +5,8 @@ from pathlib import Path
 
 from torch import nn
 
-from util import checkpoint
+from util import checkpoint, snapshots
+from util.checkpoint import shape_of
 from util.errors import UserError
 
 
@@ -32,7 +33,7 @@ def transfer(networks: dict[str, nn.Module], source: str) -> Iterator[str]:
             yield f"network {name}: drawn anew, {source} has no weights for it"
             continue
         given, own = checkpoint.clean_state_dict(states[name], net), net.state_dict()
-        fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+        fitting = {k: v for k, v in given.items() if k in own and shape_of(v) == own[k].shape}
         mismatched = given.keys() & own.keys() - fitting.keys()
         missing = own.keys() - given.keys()
         net.load_state_dict(fitting, strict=False)
@@ -52,6 +53,10 @@ def transfer(networks: dict[str, nn.Module], source: str) -> Iterator[str]:
 def _files_of(source: Path, names: list[str]) -> dict[str, Path]:
     """Name of a network -> file; "" for a file without a network's name."""
     if source.is_dir():
+        unit = snapshots.find(source, "latest", [f"net_{name}.pth" for name in names])
+        if unit is not None:
+            inside = {name: unit.folder / f"net_{name}.pth" for name in names}
+            return {name: file for name, file in inside.items() if file.name in unit.files}
         found = {name: checkpoint.weights_path(source, "latest", name) for name in names}
         found = {name: file for name, file in found.items() if file.is_file()}
         if not found:
@@ -72,4 +77,4 @@ def _files_of(source: Path, names: list[str]) -> dict[str, Path]:
 
 def _matching(net: nn.Module, state_dict: dict) -> int:
     own, given = net.state_dict(), checkpoint.clean_state_dict(state_dict, net)
-    return sum(key in own and own[key].shape == value.shape for key, value in given.items())
+    return sum(key in own and shape_of(value) == own[key].shape for key, value in given.items())

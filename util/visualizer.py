@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from tqdm import tqdm
 
+from util.errors import say
 from util.html import Page
 from util.image import save_image, tensor2im
 from util.stage import Stage
@@ -183,7 +184,7 @@ class Visualizer:
         if self.bar is not None:
             self.bar.set_postfix_str(values)
         else:
-            print(line, flush=True)
+            say(line)
         record = {"epoch": epoch, "iters": epoch_images, "images": images, "lr": lr}
         record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6), **losses}
         finite = {key: value if math.isfinite(value) else None for key, value in record.items()}
@@ -216,5 +217,6 @@ class Visualizer:
     def say(self, line: str) -> None:
         """Print a line, above the progress bar if there is one."""
         if self.writes:
-            tqdm.write(line, file=sys.stdout)
-            sys.stdout.flush()
+            if self.bar is not None:
+                self.bar.clear()
+            say(line)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tests.helpers import (
 )
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util import checkpoint
+from util import checkpoint, snapshots
 from util.errors import UserError
 from util.image import load_image, tensor2im
 
@@ -245,6 +246,22 @@ class TestNeuralStyle:
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
         assert not (tmp_path / "checkpoints").exists()
+
+    def test_a_folder_may_move_between_two_sessions(self, tmp_path):
+        folder = make_single(tmp_path / "photos", 2)
+        run = self.run(tmp_path, folder, "--save_by_iter", "--save_latest_freq", 2)
+        shutil.rmtree(run / "pictures")
+        folder.rename(tmp_path / "moved")
+        more = ["--name", "n", "--continue_train", "--load_iter", 2, "--gpu_ids", -1]
+        run_train(*more, "--dataroot", tmp_path / "moved")
+        assert {f.name for f in (run / "pictures").iterdir()} == {"0.png", "1.png"}
+
+    def test_a_picture_that_is_not_finite_is_not_written(self, tmp_path, content, capsys):
+        run = self.run(tmp_path, content, "--lr", 1e30, "--save_latest_freq", 1, expect=3)
+        assert "not finite" in capsys.readouterr().err
+        assert not (run / "pictures").exists()
+        for unit in snapshots.snapshots(run):
+            assert torch.isfinite(unit.state()["model"]["work"]["variable"]).all()
 
     def test_no_style_image_and_no_test(self, tmp_path, content, capsys):
         run_train("--dataroot", content, *NEURAL, expect=2)

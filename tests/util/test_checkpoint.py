@@ -98,11 +98,11 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "w.pth"
     checkpoint.save({"a": torch.ones(1)}, path)
 
-    def fail(obj, file):
-        file.write_bytes(b"half")
+    def fail(handle):
         raise OSError("disk full")
 
-    monkeypatch.setattr(torch, "save", fail)
+    monkeypatch.setattr(checkpoint.os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         checkpoint.save({"a": torch.zeros(1)}, path)
     assert checkpoint.load(path)["a"].item() == 1
+    assert list(tmp_path.iterdir()) == [path]
