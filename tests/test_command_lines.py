@@ -4,9 +4,19 @@ Only sizes are added (`--config tiny.yaml`, fewer epochs where a line has none);
 lines themselves stands as published.
 """
 
+from pathlib import Path
+
 import pytest
 
-from tests.helpers import ROOT, make_aligned, make_single, make_unaligned, pictures, two_processes
+from tests.helpers import (
+    ROOT,
+    make_aligned,
+    make_single,
+    make_unaligned,
+    photo,
+    pictures,
+    two_processes,
+)
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 
@@ -134,6 +144,10 @@ def test_shell_scripts_hold_lines_that_parse(script):
 
     (command,) = [w for w in script.read_text().splitlines() if w.startswith("python ")]
     _, entry, *argv = command.replace('"$@"', "").split()
+    for word in argv:
+        if word.endswith(".jpg"):
+            Path(word).parent.mkdir(exist_ok=True)
+            photo(1).save(word)
     parsers = {
         "train.py": train_options.TrainOptions,
         "test.py": test_options.TestOptions,
