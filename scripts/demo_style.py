@@ -1,4 +1,4 @@
-"""Style transfer on demo data: a photograph painted as stained glass, in about two minutes.
+"""Style transfer on demo data: a photograph painted as stained glass, in about a minute.
 
     python scripts/demo_style.py [--weights FILE] [--out .]
 

@@ -107,7 +107,7 @@ class Visualizer:
         with open(self.folder / "loss_log.txt", "a") as log:
             log.write(f"================ Training Loss ({time.strftime('%c')}) ================\n")
         if html:
-            facts = {"pictures": "newest epoch first", "log": "../loss_log.txt"}
+            facts = {"pictures": "newest first", "log": "../loss_log.txt"}
             self.page = Page(
                 self.web / "index.html", f"Training of {name}", facts, winsize, newest_first=True,
                 refresh_s=60, keep_before=None if resumed is None else self.row + 1,
