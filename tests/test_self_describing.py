@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import create_model, networks
-from options.test_options import TestOptions
+from options import test_options
 from options.train_options import TrainOptions
 from scripts import rerun
 from tests.helpers import TINY, make_aligned, make_single, pictures, style_flags
@@ -18,8 +18,8 @@ from util import checkpoint
 SIZES = {"resnet_6blocks": 32, "resnet_9blocks": 32, "unet_128": 128, "unet_256": 256}
 
 
-@pytest.mark.parametrize(("model", "netG"), itertools.product(
-    ("pix2pix", "cycle_gan", "colorization", "style"), SIZES))  # fmt: skip
+@pytest.mark.parametrize("netG", SIZES)
+@pytest.mark.parametrize("model", ["pix2pix", "cycle_gan", "colorization", "style"])
 def test_the_run_folder_is_all_that_test_needs(tmp_path, model, netG):
     """{batch, instance, none} x dropout x channels: no flag is repeated, outputs are the same."""
     for norm, no_dropout, channels in itertools.product(
@@ -40,7 +40,9 @@ def test_the_run_folder_is_all_that_test_needs(tmp_path, model, netG):
         trained = create_model(opt)
         options.save(opt.run_dir)
         trained.save_networks("latest")
-        opt = TestOptions().parse(["--dataroot", ".", "--name", name, "--gpu_ids", "-1"])
+        opt = test_options.TestOptions().parse(
+            ["--dataroot", ".", "--name", name, "--gpu_ids", "-1"]
+        )
         tested = create_model(opt)
         tested.setup(opt)
         assert opt.model == model

@@ -110,7 +110,7 @@ class Line:
         return ["a.png"]
 
     def current_losses(self):
-        return {"G": self.loss}
+        return {"G": self.loss.detach()}
 
     def learn(self, value: float) -> None:
         self.optimizers[0].zero_grad()
