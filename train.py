@@ -48,18 +48,18 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
     if writes:
         print(options.describe(opt.verbose or opt.dry_run))
         model.print_networks(opt.verbose)
-        print(f"training on {opt.device}; {len(dataset)} images an epoch")
+        print(f"training on {opt.device}; {dataset.describe()}")
     if opt.dry_run:
         return dry_run(opt, dataset, model)
     model.setup(opt)  # with --continue_train everything that the checkpoint holds
     at = resumed_progress(model.resumed, opt.epoch_count, len(dataset), opt.allow_changed)
     last, view_state = opt.n_epochs + opt.n_epochs_decay, None
-    if opt.continue_train:
-        say(f"going on with epoch {at.epoch} of {last}, after {at.images} images")
-        view_state = (model.resumed or {}).get("view", {"row": at.epoch - 1})
     if at.epoch > last:
         say(f"already complete (epoch {last} of {last}); raise --n_epochs to go on")
         return 0
+    if opt.continue_train:
+        say(f"going on with epoch {at.epoch} of {last}, after {at.images} images")
+        view_state = (model.resumed or {}).get("view", {"row": at.epoch - 1})
     dataset.set_epoch(at.epoch, at.seen // distributed.world_size())
     model.set_input(dataset.peek())  # what does not fit ends here, before anything is written
     signals.stop_before_start()
@@ -71,7 +71,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
         for epoch in range(at.epoch, last + 1):
             train_epoch(opt, dataset, model, view, keeper)
             keeper.end_epoch(last=epoch == last)
-    view.say(f"finished: weights, logs and web/index.html are in {opt.run_dir}")
+    view.say(f"finished: what came of it is in {opt.run_dir}, to look at in web/index.html")
     return 0
 
 

@@ -3,8 +3,11 @@
 import argparse
 import os
 
+from PIL import Image
+
 from data.base_dataset import BaseDataset, get_transform
 from data.image_folder import load_image
+from data.transforms import scaled_size
 from util.errors import UserError
 
 SMALLEST_PX = 16  # below, there is no content to speak of
@@ -32,6 +35,8 @@ class ContentDataset(BaseDataset):
         else:
             expected = "an image, or a folder of images (--dataset_mode content)"
             self.A_paths = self.images_in(opt.dataroot, expected)
+        for path in self.A_paths:
+            self._check_size(path)
         self.repeat = opt.repeat
         self.transform = get_transform(opt)
 
@@ -40,10 +45,20 @@ class ContentDataset(BaseDataset):
 
     def __getitem__(self, index: int) -> dict:
         path = self.A_paths[index]
-        image = load_image(path)
-        if min(image.size) < SMALLEST_PX:
-            raise UserError(
-                f"{path}: {image.width}x{image.height} px is too small for a content image; "
-                f"accepted are sides of {SMALLEST_PX} px and more"
-            )
-        return {"A": self.transform(image), "A_paths": path}
+        return {"A": self.transform(load_image(path)), "A_paths": path}
+
+    def _check_size(self, path: str) -> None:
+        """Look at a file's header before hours are spent on the ones before it."""
+        try:
+            with Image.open(path) as image:
+                size = image.size
+        except OSError:
+            load_image(path)  # which tells what is wrong
+            raise
+        scaled = scaled_size(size, self.opt.load_size, longer=True)
+        for what, (width, height) in (("", size), (", scaled", scaled)):
+            if min(width, height) < SMALLEST_PX:
+                raise UserError(
+                    f"{path}: {width}x{height} px{what} is too small for a content image; "
+                    f"accepted are sides of {SMALLEST_PX} px and more"
+                )

@@ -145,6 +145,11 @@ class Loader:
     def __len__(self) -> int:
         return self.size
 
+    def describe(self) -> str:
+        """How long an epoch is."""
+        images, repeat = self.sampler.size, self.sampler.repeat
+        return f"{images} images an epoch" + (f", {repeat} steps each" if repeat > 1 else "")
+
     def __iter__(self) -> Iterator[dict]:
         for batch in self.loader:
             yield checked(batch)

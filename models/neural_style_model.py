@@ -72,7 +72,8 @@ class NeuralStyleModel(BaseModel):
             if min(values) < 1:
                 raise UserError(f"--{flag} {min(values)}: accepted: whole numbers from 1 up")
         for flag, needed in (("batch_size", 1), ("lr_policy", "linear"), ("n_epochs_decay", 0),
-                             ("preprocess", "scale_longer"), ("on_nan", "stop")):  # fmt: skip
+                             ("preprocess", "scale_longer"), ("on_nan", "stop"),
+                             ("input_nc", 3), ("output_nc", 3)):  # fmt: skip
             if (given := getattr(opt, flag)) != needed:
                 raise UserError(f"--{flag} {given}: --model neural_style accepts {needed} only")
         shares = opt.style_image_weights or [1.0] * len(opt.style_image)
@@ -85,9 +86,13 @@ class NeuralStyleModel(BaseModel):
             load_image(opt.start)
         if distributed.world_size() > 1:
             raise UserError("--model neural_style works in one process; start it without torchrun")
+        if opt.image_size != sorted(opt.image_size):
+            raise UserError(f"--image_size {opt.image_size}: accepted: from small to large")
         opt.lr = OPTIMIZERS[opt.optimizer] if opt.lr is None else opt.lr
         opt.load_size = opt.image_size[-1]
         opt.repeat = len(opt.image_size) * _steps(opt)
+        rows = range(opt.update_html_freq, 0, -1)  # so that each size ends with a row of its own
+        opt.update_html_freq = next(steps for steps in rows if _steps(opt) % steps == 0)
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
@@ -101,6 +106,7 @@ class NeuralStyleModel(BaseModel):
         self.step = 0  # training steps taken on it
         self.begun = -1  # the step before which the present size was begun
         self.finished: list[str] = []  # content images that have their picture
+        self.names: dict[str, str] = {}  # content image -> its picture's name, once begun
         self.interrupted: dict | None = None  # state of the picture that a resumed run goes on with
 
     def stage(self, epoch: int) -> Stage:
@@ -109,7 +115,7 @@ class NeuralStyleModel(BaseModel):
         number = round_ * self.opt.repeat + self.step
         done = self.step * self.opt.step_evaluations
         px = max(self.content.shape[-2:])
-        heading = f"{Path(self.path).name}: {px} px, {done} evaluations"
+        heading = f"{self._place(self.path)}: {px} px, {done} evaluations"
         return Stage(number, heading, f"step{number:05d}")
 
     def set_input(self, input: dict) -> None:
@@ -131,7 +137,10 @@ class NeuralStyleModel(BaseModel):
         styles = [fitted(load_image(file), style_px) for file in self.opt.style_image]
         styles = [im2tensor(image).to(self.device) for image in styles]
         self.style = styles[0]
-        self.content_targets = self.objective.content_targets(self.content)
+        try:
+            self.content_targets = self.objective.content_targets(self.content)
+        except UserError as error:
+            raise UserError(f"{self.path}, scaled to --image_size {px}: {error}") from None
         grams = self.objective.style_targets(styles)  # layer -> (S, C, C)
         shares = torch.tensor(self.shares, device=self.device).view(-1, 1, 1)
         self.grams = {name: (shares * each).sum(0, keepdim=True) for name, each in grams.items()}
@@ -158,7 +167,9 @@ class NeuralStyleModel(BaseModel):
             optimizer = torch.optim.Adam([self.variable], lr=lr)
         else:
             history = self.opt.lbfgs_history
-            optimizer = torch.optim.LBFGS([self.variable], self.opt.lr, history_size=history)
+            never = {"tolerance_grad": 0, "tolerance_change": 0}  # all evaluations are made
+            lbfgs = torch.optim.LBFGS
+            optimizer = lbfgs([self.variable], self.opt.lr, history_size=history, **never)
         self.optimizer, self.optimizers = optimizer, [optimizer]
 
     def forward(self) -> None:
@@ -212,11 +223,13 @@ class NeuralStyleModel(BaseModel):
 
     def _file(self, rounds: int) -> Path:
         """Where the picture of the content image at work is kept, made in so many rounds."""
-        path, inside = Path(self.path), Path(self._place(self.path))
-        twins = [file for file in path.parent.iterdir() if file.stem == path.stem]
-        name = path.name if len(twins) > 1 else path.stem
-        name += f"_round{rounds}" if rounds > 1 else ""
-        return Path(self.save_dir) / "pictures" / inside.with_name(name + ".png")
+        place = self._place(self.path)
+        if place not in self.names:  # equal stems: the later one keeps its ending
+            taken = self.names.values()
+            short, full = str(Path(place).with_suffix(".png")), f"{place}.png"
+            self.names[place] = full if short in taken else short
+        folder = "pictures" + (f"_round{rounds}" if rounds > 1 else "")
+        return Path(self.save_dir) / folder / self.names[place]
 
     def write_picture(self) -> None:
         """Write <run>/pictures/<content image>.png."""
@@ -228,7 +241,7 @@ class NeuralStyleModel(BaseModel):
         save_image(tensor2im(self.picture), file)
 
     def state_dict(self) -> dict:
-        state = {"finished": self.finished}
+        state = {"finished": self.finished, "names": self.names}
         if self.path and self.step < self.opt.repeat:
             state["work"] = {
                 "path": self._place(self.path),
@@ -239,7 +252,8 @@ class NeuralStyleModel(BaseModel):
         return state
 
     def load_state_dict(self, state: dict) -> None:
-        self.finished, self.interrupted = list(state["finished"]), state.get("work")
+        self.finished, self.names = list(state["finished"]), dict(state["names"])
+        self.interrupted = state.get("work")
 
     def _take_up(self, work: dict) -> None:
         """Go on with the picture at which the last run was interrupted."""

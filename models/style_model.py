@@ -2,10 +2,12 @@
 (Dumoulin et al. 2017)."""
 
 import argparse
+import math
 
 import torch
 
 from models.base_model import BaseModel
+from models.style_net import SMALLEST_PX
 from models.style_objective import add_style_flags, make_objective, settings
 from util.errors import UserError
 from util.image import fitted, im2tensor, load_image
@@ -41,6 +43,9 @@ class StyleModel(BaseModel):
 
     @staticmethod
     def check_options(opt: argparse.Namespace) -> None:
+        for flag in ("input_nc", "output_nc"):
+            if (given := getattr(opt, flag)) not in (1, 3):
+                raise UserError(f"--{flag} {given}: --model style accepts 1 (grey), 3 (colour)")
         if opt.isTrain:
             vars(opt).update(settings(vars(opt), "johnson"))
         else:
@@ -62,9 +67,18 @@ class StyleModel(BaseModel):
             if opt.netG == "style_net":
                 self.netG.start_grey()
             self.objective = make_objective(vars(opt))
+            if "crop" in opt.preprocess:
+                self._check_crop(opt.crop_size)
             self.loss_names = [*self.objective.names(), "total"]
             self.visual_names.append("style")
             self.optimizer = self.adam(self.netG)
+
+    def _check_crop(self, px: int) -> None:
+        """Raise UserError if nothing is left of such a square in the classifier."""
+        try:
+            self.objective.extractor(torch.zeros(1, 3, px, px))
+        except UserError as error:
+            raise UserError(f"--crop_size {px}: {error}") from None
 
     def setup(self, opt: argparse.Namespace) -> None:
         super().setup(opt)
@@ -78,6 +92,12 @@ class StyleModel(BaseModel):
     def set_input(self, input: dict) -> None:
         self.real_A = self.to_device(input["A"])
         self.image_paths = input["A_paths"]
+        height, width = self.real_A.shape[-2:]
+        if self.opt.netG == "style_net" and min(height, width) < SMALLEST_PX:
+            raise UserError(
+                f"{self.image_paths[0]}: {width}x{height} px is too small for --netG style_net; "
+                f"accepted are sides of {SMALLEST_PX} px and more"
+            )
 
     def forward(self) -> None:
         """In training each image gets a style at random."""
@@ -123,15 +143,16 @@ def blend_of(n_styles: int, index: int | None, weights: list[float] | None) -> l
         index = index or 0
         if not 0 <= index < n_styles:
             raise UserError(
-                f"--style_index {index}: the network has {n_styles} styles; accepted: 0 to "
+                f"--style_index {index}: styles in the network: {n_styles}; accepted: 0 to "
                 f"{n_styles - 1}"
             )
         return [float(number == index) for number in range(n_styles)]
     if index is not None:
         raise UserError("--style_index and --style_blend both choose the style; give one of them")
-    if len(weights) != n_styles or sum(weights) <= 0:
+    usable = min(weights) >= 0 and 0 < sum(weights) < math.inf
+    if len(weights) != n_styles or not usable:
         raise UserError(
-            f"--style_blend {' '.join(map(str, weights))}: the network has {n_styles} styles; "
-            "give a weight for each, with a sum above 0"
+            f"--style_blend {' '.join(map(str, weights))}: styles in the network: {n_styles}; "
+            "give a weight for each, from 0 up, with a sum above 0"
         )
     return [weight / sum(weights) for weight in weights]

@@ -130,6 +130,11 @@ def settings(flags: dict[str, Any], usual: str) -> dict[str, Any]:
             f"--style_layer_weights: {len(weights)} given for {len(chosen['style_layers'])} style "
             f"layers ({', '.join(chosen['style_layers'])}); give one for each"
         )
+    for flag in ("content_layers", "style_layers"):
+        if len(set(chosen[flag])) < len(chosen[flag]):
+            raise UserError(f"--{flag} {' '.join(chosen[flag])}: accepted: each layer once")
+    if not all(0 <= weight < math.inf for weight in weights):
+        raise UserError(f"--style_layer_weights {weights}: accepted: numbers from 0 up")
     for flag in ("style_size", "content_weight", "style_weight", "tv_weight"):
         value = chosen.get(flag, flags[flag])
         if not 0 <= value < math.inf:

@@ -32,6 +32,11 @@ class TestModel(BaseModel):
         if not opt.model_suffix and not saved["G"] and (saved["G_A"] or saved["G_B"]):
             same_way = opt.direction == opt.trained.get("direction", "AtoB")
             opt.model_suffix = "_A" if same_way else "_B"
+        if len(opt.trained.get("style_image", [])) > 1:
+            raise UserError(
+                f"--model test: run {opt.name} has {len(opt.trained['style_image'])} styles; leave "
+                "--model out, and choose with --style_index or --style_blend"
+            )
         if opt.output_nc not in (1, 3):
             raise UserError(
                 "--model test shows pictures of 1 or 3 channels, this network gives "

@@ -78,6 +78,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
                 "accepted; get the weights as a state_dict"
             ) from error
         reason = str(error).strip().splitlines()[:1]
+        if "weights_only" in "".join(reason):
+            reason = ["not a file that torch.save writes"]
         raise UserError(
             f"{path}: cannot be read as weights ({''.join(reason)[:120]}); "
             "it may be damaged, or hold more than tensors"

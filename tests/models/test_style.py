@@ -186,12 +186,13 @@ class TestNeuralStyle:
         folder = make_single(tmp_path / "photos", 2)
         photo(5).save(folder / "0.jpg")
         run = self.run(tmp_path, folder)
-        names = {"0.jpg.png", "0.png.png", "1.png"}
+        names = {"0.png", "0.png.png", "1.png"}
         assert {f.name for f in (run / "pictures").iterdir()} == names
         last = metrics(run)[-1]["total"]
         run_train("--name", "n", "--continue_train", "--n_epochs", 2, "--gpu_ids", -1)
         second_round = metrics(run)[9:]
-        assert (run / "pictures" / "1_round2.png").is_file()
+        assert {f.name for f in (run / "pictures").iterdir()} == names
+        assert {f.name for f in (run / "pictures_round2").iterdir()} == names
         assert len(second_round) == 9 and second_round[-3]["total"] < 1.2 * last
 
     def test_original_colours_keep_the_contents_chroma(self, tmp_path, content):
@@ -234,6 +235,11 @@ class TestNeuralStyle:
         (["--start", "none.png"], "none.png: cannot be read"),
         (["--style_size", "-1"], "--style_size -1: accepted: a number from 0 up"),
         (["--tv_weight", "-1"], "--tv_weight -1.0: accepted: a number from 0 up"),
+        (["--image_size", "96", "48"], "accepted: from small to large"),
+        (["--style_layer_weights", "-1", "1", "1", "1"], "accepted: numbers from 0 up"),
+        (["--content_layers", "fire5", "fire5"], "accepted: each layer once"),
+        (["--input_nc", "1"], "--input_nc 1: --model neural_style accepts 3 only"),
+        (["--dataroot", "flat"], "b.png: 48x3 px, scaled is too small for a content image"),
         (["--image_size", "0"], "--image_size 0: accepted: whole numbers from 1 up"),
         (["--dataroot", "tiny.png"], "tiny.png: 10x10 px is too small for a content image"),
         (["--dataroot", "nowhere"], "--dataroot nowhere: no such folder"),
@@ -241,6 +247,9 @@ class TestNeuralStyle:
     def test_bad_input_is_one_line(self, tmp_path, content, capsys, more, words):
         (tmp_path / "text.jpg").write_text("<html>")
         photo(1, (10, 10)).save(tmp_path / "tiny.png")
+        (tmp_path / "flat").mkdir()
+        photo(1).save(tmp_path / "flat" / "a.png")
+        photo(1, (300, 20)).save(tmp_path / "flat" / "b.png")
         torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
         self.run(tmp_path, content, *more, expect=2)
         error = capsys.readouterr().err
@@ -332,8 +341,10 @@ class TestStyle:
             run_test("--dataroot", tmp_path / "photos", *flags, *more, "--num_test", 1)
             found.append(pictures(tmp_path / "results" / "s" / "test_latest")["0_fake_B.png"])
         assert len(set(found)) == 3 and found[3] == found[0]
-        for more, words in ((["--style_index", 2], "--style_index 2: the network has 2 styles"),
-                            (["--style_blend", 1], "give a weight for each")):  # fmt: skip
+        for more, words in ((["--style_index", 2], "--style_index 2: styles in the network: 2"),
+                            (["--style_blend", 1], "give a weight for each"),
+                            (["--style_blend", "inf", 1], "give a weight for each"),
+                            (["--model", "test"], "run s has 2 styles; leave")):  # fmt: skip
             run_test("--dataroot", tmp_path / "photos", *flags, *more, expect=2)
             assert words in capsys.readouterr().err
 
@@ -361,12 +372,22 @@ class TestStyle:
                   "--style_image", *two, "--netG", "resnet_6blocks", expect=2)  # fmt: skip
         assert "--netG resnet_6blocks learns one style" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(("more", "words"), [
+        (["--crop_size", 8, "--load_size", 8], "--crop_size 8: an image of 8x8 px is too small"),
+        (["--output_nc", 2], "--output_nc 2: --model style accepts 1"),
+    ])  # fmt: skip
+    def test_bad_input_is_one_line(self, tmp_path, capsys, more, words):
+        run_train("--dataroot", make_single(tmp_path / "photos"), "--model", "style", *SMALL,
+                  "--style_image", painting(tmp_path), *more, expect=2)  # fmt: skip
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "checkpoints").exists()
+
     def test_a_photo_of_4_px_is_one_line(self, tmp_path, capsys):
         flags = self.train(tmp_path)
         (tmp_path / "new").mkdir()
         photo(3, (4, 40)).save(tmp_path / "new" / "thin.png")
         run_test("--dataroot", tmp_path / "new", *flags, expect=2)
-        assert "4x40 px is too small for this network" in capsys.readouterr().err
+        assert "thin.png: 4x40 px is too small for --netG style_net" in capsys.readouterr().err
 
 
 def test_total_variation_counts_neighbours():
