@@ -10,6 +10,7 @@ import torch
 from models.cycle_gan_model import CycleGANModel
 from models.pix2pix_model import Pix2PixModel
 from tests.helpers import TINY, make_aligned, make_unaligned, metrics
+from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util import checkpoint, snapshots
 from util.health import Health, NonFinite
@@ -163,3 +164,17 @@ def test_the_message_names_losses_and_a_gradient_alone(tmp_path):
     with pytest.raises(NonFinite, match=r"loss G is nan in step 1 \(epoch 1\); its files: a.png"):
         health.end()
     assert json.dumps(checkpoint.load(tmp_path / "not_finite_step1.pth")["step"]) == "1"
+
+
+def test_weights_that_are_not_finite_make_no_black_pictures(tmp_path, pairs, capsys):
+    run_train(*pairs, *PIX2PIX)
+    run = tmp_path / "checkpoints" / "p"
+    weights = checkpoint.load(run / "latest_net_G.pth")
+    next(iter(weights.values()))[0, 0, 0, 0] = math.nan
+    elsewhere = tmp_path / "checkpoints" / "d"
+    checkpoint.save(weights, elsewhere / "latest_net_G.pth")
+    run_test("--dataroot", pairs[1] / "test", "--name", "d", "--model", "test", "--gpu_ids", -1,
+             expect=1)  # fmt: skip
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"error: fake of \S+0.png is not finite: .*choose another --epoch", error)
+    assert not list((tmp_path / "results").rglob("*.png"))
