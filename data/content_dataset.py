@@ -7,8 +7,8 @@ from PIL import Image
 
 from data.base_dataset import BaseDataset, get_transform
 from data.image_folder import load_image
-from data.transforms import scaled_size
 from util.errors import UserError
+from util.image import scaled_size
 
 SMALLEST_PX = 16  # below, there is no content to speak of
 

@@ -11,6 +11,7 @@ from PIL import Image
 from torchvision import transforms
 
 from util.errors import UserError
+from util.image import scaled_size
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
                     "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
@@ -104,12 +105,6 @@ def pil_resampling(
     if isinstance(method, transforms.InterpolationMode):
         return Image.Resampling[method.name]
     return Image.Resampling(method)
-
-
-def scaled_size(size: tuple[int, int], target: int, longer: bool) -> tuple[int, int]:
-    """(width, height) px, scaled so that the longer or the shorter side is `target`."""
-    side = max(size) if longer else min(size)
-    return tuple(max(1, round(px * target / side)) for px in size)
 
 
 def size_before_crop(preprocess: str, size: tuple[int, int], load_size: int) -> tuple[int, int]:

@@ -311,7 +311,8 @@ class BaseModel(ABC):
     def save_networks(self, epoch: str | int) -> None:
         """Write <epoch>_net_<X>.pth for every network; for plug-ins with moments of their own."""
         for name, weights in self.weights().items():
-            checkpoint.save(weights, checkpoint.weights_path(self.save_dir, epoch, name))
+            path = checkpoint.weights_path(self.save_dir, epoch, name)
+            checkpoint.save(weights, path.with_suffix(".pth"))
 
     def weights(self) -> dict[str, dict[str, torch.Tensor]]:
         """Name of a network -> its state_dict, on the CPU."""

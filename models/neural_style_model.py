@@ -82,6 +82,7 @@ class NeuralStyleModel(BaseModel):
                 f"--style_image_weights {shares}: give one from 0 up for each of the "
                 f"{len(opt.style_image)} style images"
             )
+        opt.style_image_weights = shares
         if opt.start not in ("content", "noise"):
             load_image(opt.start)
         if distributed.world_size() > 1:
@@ -99,8 +100,8 @@ class NeuralStyleModel(BaseModel):
         self.objective = make_objective(vars(opt))
         self.loss_names = [*self.objective.names(), "total"]
         self.visual_names = ["content", "picture", "style"]
-        shares = opt.style_image_weights or [1.0] * len(opt.style_image)
-        self.shares = [share / sum(shares) for share in shares]
+        total = sum(opt.style_image_weights)
+        self.shares = [share / total for share in opt.style_image_weights]
         self.units = UNITS[opt.perceptual_input]
         self.path = ""  # of the content image at work
         self.step = 0  # training steps taken on it

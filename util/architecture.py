@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from util.checkpoint import WRAPPER_PREFIXES
+from util.checkpoint import without_prefix
 
 
 def describe_generator(state_dict: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -13,11 +13,7 @@ def describe_generator(state_dict: dict[str, torch.Tensor]) -> dict[str, Any]:
 
     A U-Net's dropout leaves no trace: `no_dropout` is not among its flags.
     """
-    keys = {}
-    for key, value in state_dict.items():
-        while key.startswith(WRAPPER_PREFIXES):
-            key = key.split(".", 1)[1]
-        keys[key] = value
+    keys = {without_prefix(key): value for key, value in state_dict.items()}
     if "conv1.conv2d.weight" in keys and "deconv3.conv2d.weight" in keys:
         first, last = keys["conv1.conv2d.weight"], keys["deconv3.conv2d.weight"]
         fixed = {"netG": "style_net", "norm": "instance", "no_dropout": True}

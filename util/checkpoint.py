@@ -5,7 +5,7 @@ import io
 import os
 import pickletools
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +128,19 @@ def _what_is_there(path: Path) -> str:
     return f"weights in {path.parent}: {', '.join(files) or 'none'}"
 
 
+def without_prefix(key: str, known: Container[str] = ()) -> str:
+    """A key without what DataParallel or a compiled module put before it, unless it is `known`."""
+    while key not in known and key.startswith(WRAPPER_PREFIXES):
+        key = key.split(".", 1)[1]
+    return key
+
+
 def clean_state_dict(state_dict: dict, net: nn.Module) -> dict:
     """As `net` expects it: without prefixes of DataParallel or compiled modules, without the
     statistics that InstanceNorm kept before 2018, with BatchNorm's counter where it is absent."""
     cleaned, own = {}, net.state_dict()
     for key, value in state_dict.items():
-        while key not in own and key.startswith(WRAPPER_PREFIXES):
-            key = key.split(".", 1)[1]
-        cleaned[key] = value
+        cleaned[without_prefix(key, own)] = value
     for module_name, module in net.named_modules():
         if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats:
             for leaf in OLD_INSTANCE_NORM_KEYS:

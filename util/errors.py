@@ -57,7 +57,11 @@ def _print(text: str, stream: TextIO) -> None:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _to_nowhere(stream)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
@@ -66,13 +70,16 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
     `--debug` among the arguments shows the trace as well.
     """
 
+    def trace_if_wanted(argv: list[str] | None) -> None:
+        if "--debug" in (sys.argv if argv is None else argv):
+            traceback.print_exc()
+
     @functools.wraps(main)
     def guarded(argv: list[str] | None = None) -> int:
         try:
             return main(argv)
         except UserError as error:
-            if "--debug" in (sys.argv if argv is None else argv):
-                traceback.print_exc()
+            trace_if_wanted(argv)
             _print(f"error: {error}", sys.stderr)
             return error.exit_code
         except Stopped as stopped:
@@ -81,13 +88,12 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
         except KeyboardInterrupt:
             return 130
         except BrokenPipeError:  # the reader (`| head`) went away: nothing more can be said
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _to_nowhere(sys.stdout)
             return 1
         except OSError as error:
             if error.errno not in CANNOT_WRITE:
                 raise
-            if "--debug" in (sys.argv if argv is None else argv):
-                traceback.print_exc()
+            trace_if_wanted(argv)
             where = error.filename or "the run's folder"
             _print(f"error: {where}: cannot be written ({error.strerror})", sys.stderr)
             return 1

@@ -28,11 +28,17 @@ def load_image(path: str, mode: str = "RGB") -> Image.Image:
     return upright
 
 
+def scaled_size(size: tuple[int, int], target: int, longer: bool) -> tuple[int, int]:
+    """(width, height) px, scaled so that the longer or the shorter side is `target`."""
+    side = max(size) if longer else min(size)
+    return tuple(max(1, round(px * target / side)) for px in size)
+
+
 def fitted(image: Image.Image, longer_side: int) -> Image.Image:
     """Scaled so that its longer side has that many px, keeping the aspect; 0: as it is."""
     if not longer_side or max(image.size) == longer_side:
         return image
-    size = [max(1, round(px * longer_side / max(image.size))) for px in image.size]
+    size = scaled_size(image.size, longer_side, longer=True)
     return image.resize(size, Image.Resampling.BICUBIC)
 
 

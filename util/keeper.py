@@ -112,7 +112,7 @@ class Keeper:
             error.exit_code = 1
             if alone and not self.in_step:
                 with contextlib.suppress(SaveError):  # the first failure is what is told
-                    self.save()
+                    self.save(at_once=True)
                     where = f"epoch {self.at.epoch} after {self.at.images} images"
                     say(f"stopped in {where}, saved; go on with:\n{self.resume_command}")
 
@@ -178,12 +178,13 @@ class Keeper:
     def _save_or_stop(self, last: bool = False) -> None:
         minutes = (time.monotonic() - self.saved_at) / 60
         timely = distributed.rank() == 0 and 0 < self.plan.minutes <= minutes
-        code, due = distributed.highest(self.signals.exit_code, int(timely or self.signals.save))
+        wanted = timely or self.signals.save or self.failed
+        code, due = distributed.highest(self.signals.exit_code, int(wanted))
         if code or due:
             self.signals.save = False
             self.labels.append(snapshots.LATEST)
         if self.labels:
-            self._save_twice(at_once=bool(code) or last)
+            self.save(at_once=bool(code) or last)
         if code:
             raise Stopped(
                 f"stopped in epoch {self.at.epoch} after {self.at.images} images, saved; go on "
@@ -191,25 +192,10 @@ class Keeper:
                 code,
             )
 
-    def _save_twice(self, at_once: bool) -> None:
-        """Save; a failure is tried again after the next step, or `at_once`, and then final."""
-        failed_before = self.failed
-        try:
-            self.save()
-            self.failed = False
-        except SaveError as error:
-            if failed_before:
-                raise
-            self.failed = True
-            warn(f"{error}; trying once more")
-            if at_once:
-                self._save_twice(at_once=False)
-
-    def save(self) -> None:
+    def save(self, at_once: bool = False) -> None:
         """Write a checkpoint under the labels that are due (or `latest`), unless a number in it is
-        not finite."""
+        not finite. All processes have to call it; see `_write` for `at_once`."""
         self.health.read()
-        labels = list(dict.fromkeys(self.labels)) or [snapshots.LATEST]
         weights, model_state = self.model.weights(), self.model.state_dict()
         for name, tensors in weights.items():
             if not all_finite(tensors.values()):
@@ -225,12 +211,24 @@ class Keeper:
                 "local": everywhere,
                 "view": self.view.state_dict(),
             }
-            plan = self.plan
-            kept = {"keep_last": plan.keep_last, "spared": self.came_from}
-            snapshots.save(
-                self.run_dir, weights, state, labels, safetensors=plan.safetensors, **kept
-            )
-        self.saved_at, self.labels = time.monotonic(), []
+            self._write(weights, state, at_once)
+        if not self.failed:
+            self.saved_at, self.labels = time.monotonic(), []
+
+    def _write(self, weights: dict, state: dict, at_once: bool) -> None:
+        """A failure is told and tried again, `at_once` or after the next step, and then final."""
+        labels = list(dict.fromkeys(self.labels)) or [snapshots.LATEST]
+        plan = {"keep_last": self.plan.keep_last, "safetensors": self.plan.safetensors}
+        try:
+            snapshots.save(self.run_dir, weights, state, labels, spared=self.came_from, **plan)
+            self.failed = False
+        except SaveError as error:
+            if self.failed:
+                raise
+            self.failed = True
+            warn(f"{error}; trying once more")
+            if at_once:
+                self._write(weights, state, at_once)
 
 
 def resumed_progress(state: dict | None, epoch: int, size: int, allow_changed: bool) -> Progress:
