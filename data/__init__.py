@@ -7,7 +7,8 @@ docs/new_dataset.md.
 import argparse
 from collections.abc import Callable
 
-from data.base_dataset import BaseDataset
+from data.base_dataset import BaseDataset, get_transform
+from data.check import look_at, refuse_bad, refuse_mixed_sizes
 from data.loader import Loader
 from util import distributed
 from util.registry import Registry
@@ -26,8 +27,13 @@ def get_option_setter(dataset_name: str) -> Callable:
 
 
 def create_dataset(opt: argparse.Namespace) -> Loader:
-    """The loader of `opt.dataset_mode`; iterate over it for batches, `len()` counts images."""
+    """The loader of `opt.dataset_mode`; iterate over it for batches, `len()` counts images.
+
+    Raises:
+        UserError: folders or images are missing, damaged, or do not fit together.
+    """
     dataset = registry.find(opt.dataset_mode)(opt)
+    sizes = check(opt, dataset)
     return Loader(
         dataset,
         batch_size=opt.batch_size,
@@ -39,4 +45,22 @@ def create_dataset(opt: argparse.Namespace) -> Loader:
         rank=distributed.rank(),
         world_size=distributed.world_size(),
         repeat=dataset.repeat,
+        bad_images=opt.bad_images,
+        replace_bad=opt.isTrain,
+        sizes=sizes,
     )
+
+
+def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int], str]:
+    """A quick look at the files: in training all that is wrong with them is told now.
+
+    Returns: (width, height) px after `--preprocess` -> one of the files of that size.
+    """
+    if not opt.isTrain and opt.batch_size == 1:  # test tells of each file on its page
+        return {}
+    upright = {"crop_pos": (0, 0), "flip": False}
+    found = look_at(dataset, get_transform(opt, upright, convert=False))
+    if opt.isTrain and opt.bad_images == "stop":
+        refuse_bad(found)
+    refuse_mixed_sizes(found, opt.batch_size, opt.preprocess)
+    return found.sizes

@@ -9,9 +9,13 @@ from PIL import Image
 from torch.utils import data
 
 from data import transforms
-from data.image_folder import IMG_EXTENSIONS, make_dataset, subfolders
+from data.image_folder import IMG_EXTENSIONS, list_images, subfolders
+from data.layout import hint, parent_hint
 from util.direction import oriented
-from util.errors import UserError, did_you_mean
+from util.errors import UserError, did_you_mean, warn
+from util.image_header import Header
+from util.image_read import range_of, read_picture
+from util.planes import Picture
 
 
 class BaseDataset(data.Dataset, ABC):
@@ -41,36 +45,73 @@ class BaseDataset(data.Dataset, ABC):
     def __getitem__(self, index: int) -> dict:
         """The sample, with every random choice drawn from `random`, `numpy` or `torch`."""
 
-    def images_in(self, folder: str, expected: str) -> list[str]:
-        """Image paths below a folder; one line with the `expected` tree if there are none."""
+    # What the check before training asks for; see data/check.py.
+
+    def files(self) -> dict[str, list[str]]:
+        """Side ("A", "B", or "AB" for both in one file) -> its image files, for the check before
+        training. A dataset that reads its files in its own way names none."""
+        return {}
+
+    def wanted_channels(self, side: str) -> set[int]:
+        """How many channels the images of a side of `files()` have to give."""
+        return {self.channels()["AB".index(letter)] for letter in side}
+
+    def own_problems(self, headers: dict[str, Header]) -> dict[str, str]:
+        """File -> what is wrong with it, as far as only this dataset knows."""
+        return {}
+
+    # Building blocks for dataset files.
+
+    def images_in(self, folder: str, expected: str, limit: bool = True) -> list[str]:
+        """Image paths below a folder; one line with the `expected` tree if there are none.
+
+        Args:
+            limit: keep the first `--max_dataset_size` only.
+        """
         if not os.path.isdir(self.root):
             parent, name = os.path.split(os.path.abspath(self.root))
-            hint = did_you_mean(name, subfolders(parent)) or "; give the folder of the images"
-            raise UserError(f"--dataroot {self.root}: no such folder{hint}")
-        if not os.path.isdir(folder):
-            problem = f"no folder {folder}"
-        elif not (paths := make_dataset(folder, self.opt.max_dataset_size)):
-            problem = f"no image in {folder} (accepted: {' '.join(IMG_EXTENSIONS)})"
-        else:
-            return paths
+            near = did_you_mean(name, subfolders(parent)) or "; give the folder of the images"
+            what = "a file, not a folder" if os.path.isfile(self.root) else "no such folder"
+            raise UserError(f"--dataroot {self.root}: {what}{near}")
+        listing = list_images(folder) if os.path.isdir(folder) else None
+        if listing and listing.images:
+            for line in listing.describe_left_out():
+                warn(f"{folder}: {line}" if folder not in line else line)
+            most = self.opt.max_dataset_size if limit else len(listing.images)
+            return listing.images[: int(min(most, len(listing.images)))]
+        extensions = " ".join(IMG_EXTENSIONS)
+        problem = (
+            f"no image in {folder} (accepted: {extensions})" if listing else "no folder " + folder
+        )
+        mode, phase = self.opt.dataset_mode, self.opt.phase
         raise UserError(
             f"--dataroot {self.root}: {problem}; expected {expected}; "
             f"folders there: {', '.join(subfolders(self.root)[:12]) or 'none'}"
+            + (parent_hint(self.root, phase) or hint(self.root, phase, mode))
         )
 
+    def images_below(self, expected: str) -> list[str]:
+        """`--dataroot` itself, if it is a file; else the images below it."""
+        return [self.root] if os.path.isfile(self.root) else self.images_in(self.root, expected)
+
     def channels(self) -> tuple[int, int]:
-        """Channels of the images in A and in B, whichever of them the network takes as input.
+        """Channels of the images in A and in B, whichever of them the network takes as input."""
+        return oriented(self.opt.direction, self.opt.input_nc, self.opt.output_nc)
+
+    def picture(self, path: str, side: str) -> Picture:
+        """The image of one side, "A" or "B", upright, with the channels that the networks expect.
 
         Raises:
-            UserError: neither grey (1) nor colour (3).
+            BadImage: it cannot be read, or has other channels.
         """
-        for flag in ("input_nc", "output_nc"):
-            if (count := getattr(self.opt, flag)) not in (1, 3):
-                raise UserError(
-                    f"--{flag} {count}: --dataset_mode {self.opt.dataset_mode} reads images as "
-                    "grey or colour; accepted: 1, 3"
-                )
-        return oriented(self.opt.direction, self.opt.input_nc, self.opt.output_nc)
+        nc = self.channels()["AB".index(side)]
+        return read_picture(path, nc, range_of(self.opt.value_range, side))
+
+    def transform_for(self, side: str, params: dict | None = None) -> transforms.Transform:
+        """`get_transform` for the images of one side: `--label_A` and `--label_B` keep labels."""
+        label = self.opt.label_A if side == "A" else self.opt.label_B
+        method = Image.Resampling.NEAREST if label else Image.Resampling.BICUBIC
+        return get_transform(self.opt, params, method=method)
 
 
 def get_params(opt: argparse.Namespace, size: tuple[int, int]) -> dict:

@@ -6,8 +6,9 @@ import os
 import numpy as np
 
 from data.base_dataset import BaseDataset, get_transform
-from data.image_folder import load_image
+from util.image_read import range_of, read_picture
 from util.lab import rgb_to_lab
+from util.planes import Planes
 
 
 class ColorizationDataset(BaseDataset):
@@ -31,5 +32,13 @@ class ColorizationDataset(BaseDataset):
 
     def __getitem__(self, index: int) -> dict:
         path = self.AB_paths[index]
-        A, B = rgb_to_lab(np.asarray(self.transform(load_image(path))))
+        photo = read_picture(path, 3, range_of(self.opt.value_range, "A"))
+        photo = self.transform(photo)
+        A, B = rgb_to_lab(photo.array() if isinstance(photo, Planes) else np.asarray(photo))
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
+
+    def files(self) -> dict[str, list[str]]:
+        return {"A": self.AB_paths}
+
+    def wanted_channels(self, side: str) -> set[int]:
+        return {3}  # also made from grey

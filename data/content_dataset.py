@@ -1,14 +1,12 @@
 """Content images of style transfer by optimisation: <dataroot> is a file, or a folder of them."""
 
 import argparse
-import os
-
-from PIL import Image
 
 from data.base_dataset import BaseDataset, get_transform
 from data.image_folder import load_image
 from util.errors import UserError
 from util.image import scaled_size
+from util.image_header import Header
 
 SMALLEST_PX = 16  # below, there is no content to speak of
 
@@ -30,13 +28,7 @@ class ContentDataset(BaseDataset):
         super().__init__(opt)
         if opt.repeat < 1:
             raise UserError(f"--repeat {opt.repeat}: accepted: a whole number from 1 up")
-        if os.path.isfile(opt.dataroot):
-            self.A_paths = [opt.dataroot]
-        else:
-            expected = "an image, or a folder of images (--dataset_mode content)"
-            self.A_paths = self.images_in(opt.dataroot, expected)
-        for path in self.A_paths:
-            self._check_size(path)
+        self.A_paths = self.images_below("an image, or a folder of images (--dataset_mode content)")
         self.repeat = opt.repeat
         self.transform = get_transform(opt)
 
@@ -47,18 +39,21 @@ class ContentDataset(BaseDataset):
         path = self.A_paths[index]
         return {"A": self.transform(load_image(path)), "A_paths": path}
 
-    def _check_size(self, path: str) -> None:
-        """Look at a file's header before hours are spent on the ones before it."""
-        try:
-            with Image.open(path) as image:
-                size = image.size
-        except OSError:
-            load_image(path)  # which tells what is wrong
-            raise
-        scaled = scaled_size(size, self.opt.load_size, longer=True)
-        for what, (width, height) in (("", size), (", scaled", scaled)):
-            if min(width, height) < SMALLEST_PX:
-                raise UserError(
-                    f"{path}: {width}x{height} px{what} is too small for a content image; "
-                    f"accepted are sides of {SMALLEST_PX} px and more"
-                )
+    def files(self) -> dict[str, list[str]]:
+        return {"A": self.A_paths}
+
+    def wanted_channels(self, side: str) -> set[int]:
+        return {3}
+
+    def own_problems(self, headers: dict[str, Header]) -> dict[str, str]:
+        """Look at sizes before hours are spent on the images before."""
+        found = {}
+        for path, header in headers.items():
+            scaled = scaled_size(header.size, self.opt.load_size, longer=True)
+            for what, (width, height) in ((", scaled", scaled), ("", header.size)):
+                if min(width, height) < SMALLEST_PX:
+                    found[path] = (
+                        f"{width}x{height} px{what} is too small for a content image; "
+                        f"accepted are sides of {SMALLEST_PX} px and more"
+                    )
+        return found

@@ -1,17 +1,64 @@
-"""Finding image files below a folder, and reading one of them."""
+"""Finding image files below a folder."""
 
 import os
+from collections import Counter
+from dataclasses import dataclass, field
 
 from util.errors import UserError
-from util.image import load_image  # noqa: F401  (datasets find it here)
+from util.image_read import load_image  # noqa: F401  (datasets find it here)
 
-IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff")
+IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".pbm", ".bmp", ".tif", ".tiff",
+                  ".webp", ".npy")  # fmt: skip
+
+
+@dataclass
+class Listing:
+    """What is below a folder: images, links to nowhere, and how many other files by extension."""
+
+    images: list[str] = field(default_factory=list)
+    dangling: list[str] = field(default_factory=list)
+    others: Counter = field(default_factory=Counter)
+
+    def describe_left_out(self) -> list[str]:
+        """A line for each kind of file that is not used."""
+        lines = [f"{path}: a link to a file that is not there; left out" for path in self.dangling]
+        if self.others:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.others.most_common(5))
+            lines.append(f"{sum(self.others.values())} files are no images, left out: {kinds}")
+        return lines
 
 
 def is_image_file(filename: str) -> bool:
     """By extension, in either case; hidden files (also macOS's `._x.jpg`) are none."""
     name = os.path.basename(filename)
     return name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
+
+
+def list_images(folder: str) -> Listing:
+    """What is in a folder and its sub-folders, links followed, each folder once; images sorted."""
+    found = Listing()
+    _collect(folder, found, set())
+    found.images.sort()
+    return found
+
+
+def _collect(folder: str, found: Listing, seen: set[str]) -> None:
+    real = os.path.realpath(folder)
+    if real in seen:  # a link back up
+        return
+    seen.add(real)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                found.dangling.append(entry.path)
+            elif entry.is_dir():
+                _collect(entry.path, found, seen)
+            elif is_image_file(entry.name):
+                found.images.append(entry.path)
+            else:
+                found.others[os.path.splitext(entry.name)[1].lower() or "without extension"] += 1
 
 
 def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[str]:
@@ -25,15 +72,7 @@ def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[st
     """
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: not a folder")
-    paths, seen = [], set()
-    for root, subfolders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link back up: each folder is read once
-            subfolders.clear()
-            continue
-        seen.add(real)
-        paths += [os.path.join(root, name) for name in files if is_image_file(name)]
-    paths.sort()
+    paths = list_images(folder).images
     return paths[: min(max_dataset_size, len(paths))]
 
 

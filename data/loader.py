@@ -1,14 +1,19 @@
 """Batches whose content depends on (seed, epoch, index) alone, not on workers or timing."""
 
+import contextlib
 import itertools
 import math
+import multiprocessing
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from util.errors import UserError
+from util.errors import BadImage, UserError, warn
 from util.interrupt import leave_to_parent
 from util.seed import mix, seeded
 
@@ -16,6 +21,7 @@ from util.seed import mix, seeded
 warnings.filterwarnings("ignore", message="This DataLoader will create")
 
 Position = tuple[int, int]  # (epoch, index of the sample)
+BAD = "bad_images"  # in a batch: file -> what is wrong with it
 
 
 class EpochSampler(Sampler[Position]):
@@ -55,25 +61,46 @@ class EpochSampler(Sampler[Position]):
 class SeededDataset(Dataset):
     """Draws each sample under seeds of its own, which plug-in datasets gain without knowing.
 
-    A UserError becomes a sample that carries its message: workers would bury it in a trace.
+    A UserError becomes a sample that carries its message: workers would bury it in a trace. With
+    `skip` a bad image is noted in its sample; with `replace` the next sample is there in its
+    place, otherwise none.
+
+    Args:
+        size: samples in use.
     """
 
-    def __init__(self, dataset: Dataset, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
+    def __init__(self, dataset: Dataset, seed: int, size: int, skip: bool, replace: bool) -> None:
+        self.dataset, self.seed, self.size = dataset, seed, size
+        self.skip, self.replace = skip, replace
 
     def __getitem__(self, position: Position) -> dict:
-        with seeded(mix(self.seed, *position)):
+        epoch, index = position
+        bad: dict[str, str] = {}
+        for place in range(index, index + (self.size if self.replace else 1)):
             try:
-                return self.dataset[position[1]]
+                with seeded(mix(self.seed, epoch, place % self.size)):
+                    return self.dataset[place % self.size] | ({BAD: bad} if bad else {})
+            except BadImage as error:
+                if not self.skip:
+                    return {"error": str(error)}
+                bad[error.path] = str(error)
             except UserError as error:
                 return {"error": str(error)}
+        if not self.replace:
+            return {BAD: bad}
+        return {"error": f"no image can be used; {next(iter(bad.values()))}"}
 
 
 def collate(samples: list[dict]) -> dict:
-    """Stack samples to a batch; `{"error": message}` if one failed or the sizes differ."""
+    """Stack samples to a batch; `{"error": message}` if one failed or the sizes differ. A batch
+    without images holds nothing but the bad ones."""
     for sample in samples:
         if "error" in sample:
             return sample
+    bad = {path: why for sample in samples for path, why in sample.pop(BAD, {}).items()}
+    samples = [sample for sample in samples if sample]
+    if not samples:
+        return {BAD: bad}
     for name, value in samples[0].items():
         shapes = {tuple(s[name].shape) for s in samples if isinstance(value, torch.Tensor)}
         if len(shapes) > 1:
@@ -82,7 +109,7 @@ def collate(samples: list[dict]) -> dict:
                 "error": f"--batch_size {len(samples)}: images of different sizes ({sizes} px) do "
                 "not stack; use --batch_size 1, or --preprocess resize_and_crop"
             }
-    return default_collate(samples)
+    return default_collate(samples) | ({BAD: bad} if bad else {})
 
 
 def checked(batch: dict) -> dict:
@@ -90,6 +117,18 @@ def checked(batch: dict) -> dict:
     if "error" in batch:
         raise UserError(batch["error"])
     return batch
+
+
+@contextlib.contextmanager
+def _deaf_to_children() -> Iterator[None]:
+    """Undo torch's signal handler, which raises in the midst of a step when a worker dies: it is
+    soon enough to hear of it when the next batch is asked for."""
+    here = threading.current_thread() is threading.main_thread()
+    number = getattr(signal, "SIGCHLD", None) if here else None  # Windows has none
+    before = signal.getsignal(number) if number else None
+    yield
+    if number:
+        signal.signal(number, before)
 
 
 class Loader:
@@ -101,6 +140,9 @@ class Loader:
         num_threads: worker processes, 0 = load in this process. They change nothing but speed.
         pin_memory: for copies to a GPU that do not wait.
         repeat: times in a row that each sample is yielded.
+        bad_images: "stop" raises at the first; "skip" notes it in `bad`, with a warning, and goes
+            on: with the next sample in its place if replace_bad, else with a smaller batch.
+        sizes: of the images, see `data.check`.
     """
 
     def __init__(
@@ -115,14 +157,19 @@ class Loader:
         rank: int = 0,
         world_size: int = 1,
         repeat: int = 1,
+        bad_images: str = "stop",
+        replace_bad: bool = True,
+        sizes: dict[tuple[int, int], str] | None = None,
     ) -> None:
-        self.dataset = dataset
+        self.dataset, self.sizes = dataset, sizes or {}
+        self.bad: dict[str, str] = {}  # file -> what is wrong with it
+        self.workers: list[BaseProcess] = []
         used = int(min(len(dataset), max_dataset_size))
         self.size = used * repeat
         self.sampler = EpochSampler(used, seed, shuffle, rank, world_size, repeat)
         workers = min(num_threads, math.ceil(self.size / batch_size))
         self.loader = DataLoader(
-            SeededDataset(dataset, seed),
+            SeededDataset(dataset, seed, used, bad_images == "skip", replace_bad),
             batch_size=batch_size,
             sampler=self.sampler,
             num_workers=workers,
@@ -138,9 +185,14 @@ class Loader:
         self.sampler.epoch, self.sampler.start = epoch, start
 
     def peek(self) -> dict:
-        """The first batch of the chosen epoch, read in this process."""
-        positions = itertools.islice(self.sampler, self.loader.batch_size)
-        return checked(collate([self.loader.dataset[position] for position in positions]))
+        """The first batch of the chosen epoch that holds an image, read in this process."""
+        positions = iter(self.sampler)
+        while chosen := list(itertools.islice(positions, self.loader.batch_size)):
+            batch = checked(collate([self.loader.dataset[position] for position in chosen]))
+            bad = batch.pop(BAD, {})
+            if batch:
+                return batch
+        raise UserError(f"no image can be used; {next(iter(bad.values()))}")
 
     def __len__(self) -> int:
         return self.size
@@ -151,5 +203,30 @@ class Loader:
         return f"{images} images an epoch" + (f", {repeat} steps each" if repeat > 1 else "")
 
     def __iter__(self) -> Iterator[dict]:
-        for batch in self.loader:
-            yield checked(batch)
+        for batch in self._batches():
+            self._note(batch.pop(BAD, {}))
+            if batch:
+                yield checked(batch)
+
+    def _batches(self) -> Iterator[dict]:
+        """The loader's; a worker that was killed is told in one line."""
+        before = set(multiprocessing.active_children())
+        with _deaf_to_children():
+            batches = iter(self.loader)
+        self.workers += set(multiprocessing.active_children()) - before
+        try:
+            yield from batches
+        except RuntimeError as error:
+            killed = [-w.exitcode for w in self.workers if (w.exitcode or 0) < 0]
+            if not killed:
+                raise
+            raise UserError(
+                f"data worker killed (signal {killed[0]}), perhaps for want of memory; lower "
+                f"--num_threads, now {len(self.workers)}"
+            ) from error
+
+    def _note(self, bad: dict[str, str]) -> None:
+        for path, why in bad.items():
+            if path not in self.bad:
+                self.bad[path] = why
+                warn(f"{why}; left out (--bad_images skip, number {len(self.bad)})")

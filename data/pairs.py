@@ -1,9 +1,12 @@
 """Which image of A belongs to which image of B: by name, or by a table."""
 
+import csv
 import os
 from collections.abc import Iterable
 
-from util.errors import UserError
+from util.errors import UserError, warn
+
+Pair = tuple[str, str]  # the files of A and of B
 
 
 def stem_key(path: str, folder: str) -> str:
@@ -14,9 +17,16 @@ def stem_key(path: str, folder: str) -> str:
 
 
 def pair_by_stem(
-    A_paths: Iterable[str], A_folder: str, B_paths: Iterable[str], B_folder: str
-) -> list[tuple[str, str]]:
+    A_paths: Iterable[str],
+    A_folder: str,
+    B_paths: Iterable[str],
+    B_folder: str,
+    skip_alone: bool = False,
+) -> list[Pair]:
     """(A, B) of equal names, sorted: 1.jpg and 1.png, cat/1_A.png and cat/1_B.png.
+
+    Args:
+        skip_alone: leave out images without partner, with a warning.
 
     Raises:
         UserError: an image has no partner, or two images of one folder have the same name.
@@ -30,11 +40,52 @@ def pair_by_stem(
         )
     if alone:
         names = ", ".join(sorted(alone)[:5]) + (", ..." if len(alone) > 5 else "")
-        raise UserError(
+        told = (
             f"{names}: no partner of this name in the other folder ({len(alone)} of "
-            f"{len(A) + len(B)} images in {A_folder} and {B_folder}); add it, or move the file away"
+            f"{len(A) + len(B)} images in {A_folder} and {B_folder})"
         )
-    return [(A[key], B[key]) for key in sorted(A)]
+        if not skip_alone:
+            raise UserError(f"{told}; add it, or move the file away, or give --bad_images skip")
+        warn(f"{told}; left out (--bad_images skip)")
+    return [(A[key], B[key]) for key in sorted(A.keys() & B.keys())]
+
+
+def read_pairs(table: str, root: str, phase: str) -> list[Pair]:
+    """The pairs of a CSV file: columns A and B, files relative to `root`, and maybe `phase`.
+
+    The first line may name the columns, in any order; rows of another phase are left out.
+
+    Raises:
+        UserError: the table or a file in it is missing, or no row is of this phase.
+    """
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"--pairs {table}: cannot be read ({error}); accepted: a CSV file of two columns, A "
+            "and B, and maybe a third, phase"
+        ) from error
+    columns = ["A", "B", "phase"]
+    if rows and {"A", "B"} <= {cell.strip() for cell in rows[0][1]}:
+        columns = [cell.strip() for cell in rows.pop(0)[1]]
+    pairs = []
+    for number, cells in rows:
+        row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+        if row.get("phase", phase) == phase:
+            pairs.append(tuple(_file(table, number, row.get(side), root) for side in "AB"))
+    if not pairs:
+        phases = "of --phase " + phase if "phase" in columns and rows else "of files"
+        raise UserError(f"--pairs {table}: no row {phases}; accepted: rows of A, B and maybe phase")
+    return pairs
+
+
+def _file(table: str, line: int, name: str | None, root: str) -> str:
+    path = os.path.join(root, name or "")
+    if not name or not os.path.isfile(path):
+        what = f"no file {path}" if name else "a file of A and one of B are needed"
+        raise UserError(f"--pairs {table}, line {line}: {what}; names are relative to {root}")
+    return path
 
 
 def _by_key(paths: Iterable[str], folder: str) -> dict[str, str]:

@@ -2,21 +2,33 @@
 
 import argparse
 
-from data.base_dataset import BaseDataset, get_transform
-from data.image_folder import load_image
+from data.base_dataset import BaseDataset
+from data.layout import domain_folders
+from util.direction import oriented
+from util.errors import warn
 
 
 class SingleDataset(BaseDataset):
-    """Yields what the network takes as input, as "A", whatever `--direction` says."""
+    """Yields what the network takes as input, as "A", whatever `--direction` says. <dataroot> may
+    be one image, too."""
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
-        self.A_paths = self.images_in(opt.dataroot, f"{opt.dataroot}/*.jpg (--dataset_mode single)")
-        self.transform = get_transform(opt, grayscale=opt.input_nc == 1)
+        self.side = oriented(opt.direction, "A", "B")[0]  # that the network takes
+        self.A_paths = self.images_below(f"{opt.dataroot}/*.jpg (--dataset_mode single)")
+        self.transform = self.transform_for(self.side)
+        if folders := domain_folders(opt.dataroot, opt.phase):
+            warn(
+                f"--dataroot {opt.dataroot}: all images below it are taken, those of both domains; "
+                f"for one of them give --dataroot {folders[0]}"
+            )
 
     def __len__(self) -> int:
         return len(self.A_paths)
 
     def __getitem__(self, index: int) -> dict:
         path = self.A_paths[index]
-        return {"A": self.transform(load_image(path)), "A_paths": path}
+        return {"A": self.transform(self.picture(path, self.side)), "A_paths": path}
+
+    def files(self) -> dict[str, list[str]]:
+        return {self.side: self.A_paths}

@@ -1,4 +1,4 @@
-"""From a PIL image to a tensor in [-1, 1]: small picklable steps, put together by `build`.
+"""From a picture to a tensor in [-1, 1]: small picklable steps, put together by `build`.
 
 Every step is a frozen dataclass, so worker processes can be started in any way (also spawn).
 """
@@ -7,17 +7,20 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from PIL import Image
 from torchvision import transforms
+from torchvision.transforms.functional import to_tensor
 
-from util.errors import UserError
+from util.errors import BadImage
 from util.image import scaled_size
+from util.planes import Picture, Planes
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
                     "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
 NONE_MULTIPLE = 4  # `--preprocess none` rounds both sides to a multiple of this, as published
 
-Transform = Callable[[Image.Image], object]
+Transform = Callable[[Picture], object]
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Resize:
     size: tuple[int, int]
     method: Image.Resampling
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Picture) -> Picture:
         return image if image.size == self.size else image.resize(self.size, self.method)
 
 
@@ -39,7 +42,7 @@ class ScaleWidth:
     min_height: int
     method: Image.Resampling
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Picture) -> Picture:
         width, height = image.size
         if width == self.width and height >= self.min_height:
             return image
@@ -55,7 +58,7 @@ class ScaleSide:
     longer: bool
     method: Image.Resampling
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Picture) -> Picture:
         return Resize(scaled_size(image.size, self.size, self.longer), self.method)(image)
 
 
@@ -66,16 +69,21 @@ class Crop:
     size: int
     position: tuple[int, int] | None = None
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Picture) -> Picture:
         if min(image.size) < self.size:
-            raise UserError(
-                f"{image.info.get('path', 'image')}: {image.width}x{image.height} px is smaller "
-                f"than --crop_size {self.size}; use a smaller one, or a --preprocess that scales"
-            )
+            raise smaller_than_crop(image.info.get("path", "image"), image.size, self.size)
         if image.size == (self.size, self.size):  # nothing to cut, wherever the position is
             return image
         x, y = self.position or (random.randint(0, side - self.size) for side in image.size)
         return image.crop((x, y, x + self.size, y + self.size))
+
+
+def smaller_than_crop(path: str, size: tuple[int, int], crop_size: int) -> BadImage:
+    """What is wrong with an image of `size` px."""
+    return BadImage(
+        path, f"{size[0]}x{size[1]} px is smaller than --crop_size {crop_size}",
+        "use a smaller one, or a --preprocess that scales",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class RoundSides:
     multiple: int
     method: Image.Resampling
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Picture) -> Picture:
         sides = (max(1, round(side / self.multiple)) * self.multiple for side in image.size)
         return Resize(tuple(sides), self.method)(image)
 
@@ -94,7 +102,7 @@ class RoundSides:
 class FlipLeftRight:
     """Mirror the image."""
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: Picture) -> Picture:
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
@@ -156,13 +164,24 @@ def build(
     elif flip:
         steps.append(FlipLeftRight())
     if convert:
-        steps += [transforms.ToTensor(), Normalize()]
+        steps += [ToTensor(), Normalize()]
     return transforms.Compose(steps)
+
+
+@dataclass(frozen=True)
+class ToTensor:
+    """To (C, H, W) in [0, 1]."""
+
+    def __call__(self, image: Picture) -> torch.Tensor:
+        if isinstance(image, Planes):
+            values = torch.from_numpy(image.array()).permute(2, 0, 1).contiguous()
+            return values.clamp_(0, 1)  # bicubic overshoots
+        return to_tensor(image)
 
 
 @dataclass(frozen=True)
 class Normalize:
     """[0, 1] to [-1, 1], for any number of channels."""
 
-    def __call__(self, tensor):
+    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.sub_(0.5).div_(0.5)

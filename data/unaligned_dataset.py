@@ -4,21 +4,23 @@ import argparse
 import os
 import random
 
-from data.base_dataset import BaseDataset, get_transform
-from data.image_folder import load_image
+from data.base_dataset import BaseDataset
+from data.layout import domain_folders
 
 
 class UnalignedDataset(BaseDataset):
-    """Each image of A with a random one of B, or with `--serial_batches` with the one in turn."""
+    """Each image of A with a random one of B, or with `--serial_batches` with the one in turn.
+
+    A/<phase> and B/<phase> are read where there are no <phase>A and <phase>B.
+    """
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
         dirs = [os.path.join(opt.dataroot, opt.phase + domain) for domain in "AB"]
         expected = f"{dirs[0]}/*.jpg and {dirs[1]}/*.jpg (--dataset_mode unaligned)"
+        dirs = domain_folders(opt.dataroot, opt.phase) or dirs
         self.A_paths, self.B_paths = (self.images_in(folder, expected) for folder in dirs)
-        A_nc, B_nc = self.channels()
-        self.transform_A = get_transform(opt, grayscale=A_nc == 1)
-        self.transform_B = get_transform(opt, grayscale=B_nc == 1)
+        self.transform_A, self.transform_B = self.transform_for("A"), self.transform_for("B")
 
     def __len__(self) -> int:
         return max(len(self.A_paths), len(self.B_paths))
@@ -30,8 +32,11 @@ class UnalignedDataset(BaseDataset):
         else:  # at random, to avoid fixed pairs
             B_path = random.choice(self.B_paths)
         return {
-            "A": self.transform_A(load_image(A_path)),
-            "B": self.transform_B(load_image(B_path)),
+            "A": self.transform_A(self.picture(A_path, "A")),
+            "B": self.transform_B(self.picture(B_path, "B")),
             "A_paths": A_path,
             "B_paths": B_path,
         }
+
+    def files(self) -> dict[str, list[str]]:
+        return {"A": self.A_paths, "B": self.B_paths}

@@ -12,7 +12,8 @@ from models.style_objective import add_style_flags, make_objective, settings
 from util import distributed
 from util.errors import UserError
 from util.health import NonFinite
-from util.image import fitted, im2tensor, load_image, save_image, tensor2im
+from util.image import fitted, im2tensor, save_image, tensor2im
+from util.image_read import load_image
 from util.stage import Stage
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601

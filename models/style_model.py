@@ -10,7 +10,8 @@ from models.base_model import BaseModel
 from models.style_net import SMALLEST_PX
 from models.style_objective import add_style_flags, make_objective, settings
 from util.errors import UserError
-from util.image import fitted, im2tensor, load_image
+from util.image import fitted, im2tensor
+from util.image_read import load_image
 
 
 class StyleModel(BaseModel):

@@ -18,7 +18,7 @@ from models.perceptual import (
     gram_matrix,
 )
 from util.errors import UserError
-from util.image import load_image
+from util.image_read import load_image
 
 
 @dataclass(frozen=True)

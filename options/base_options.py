@@ -6,6 +6,7 @@ and with `--continue_train`) < `--config` files in order < command line.
 
 import argparse
 import glob
+import math
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -96,6 +97,14 @@ class BaseOptions(ABC):
         add("--batch_size", type=types.positive_int, default=1, help="images per step")
         add("--serial_batches", action="store_true", help="in the order of the names, no shuffling")
         add("--num_threads", type=types.non_negative_int, default=4, help="loader processes")
+        add("--label_A", action="store_true",
+            help="images of A are label maps: scaled without mixing labels")
+        add("--label_B", action="store_true", help="images of B are label maps")
+        add("--value_range", nargs="+", type=types.number(-math.inf), metavar="LOW HIGH",
+            help="values that stand for black and white in files that are not 8-bit (default: all "
+            "of 16 bits, 0 1 for floats); four numbers: those of A, then of B")
+        add("--bad_images", default="stop", choices=("stop", "skip"),
+            help="a damaged image ends the run, or is left out and told")
         add("--max_dataset_size", type=types.count_or_inf, default=float("inf"),
             help="use the first so many images only")
 
@@ -206,6 +215,8 @@ class BaseOptions(ABC):
         return {}
 
     def _make_opt(self, explicit: dict[str, Any], trained: dict[str, Any]) -> argparse.Namespace:
+        if not self.values["dataroot"] and self.values.get("pairs"):
+            self.values["dataroot"] = str(Path(self.values["pairs"]).parent)
         if not self.values["dataroot"]:
             raise UserError("--dataroot is needed: the folder of the images")
         if self.values["seed"] is None:

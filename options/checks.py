@@ -17,6 +17,15 @@ def check(opt: argparse.Namespace) -> None:
             f"--crop_size {opt.crop_size} is larger than --load_size {opt.load_size}; "
             f"use --load_size {opt.crop_size} or more, or --crop_size {opt.load_size} or less"
         )
+    low_high = opt.value_range or (0, 1)
+    if len(low_high) not in (2, 4) or any(
+        a >= b for a, b in zip(*[iter(low_high)] * 2, strict=False)
+    ):
+        given = " ".join(f"{value:g}" for value in low_high)
+        raise UserError(
+            f"--value_range {given}: accepted: LOW HIGH, or LOW_A HIGH_A LOW_B HIGH_B, each LOW "
+            "below its HIGH"
+        )
     if opt.use_wandb or (opt.display_id or 0) > 0:
         flag = "--use_wandb" if opt.use_wandb else f"--display_id {opt.display_id}"
         warn(f"{flag}: no live view is built yet; logs and web/index.html are in {opt.run_dir}")

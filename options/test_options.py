@@ -15,7 +15,8 @@ from util.errors import UserError, warn
 FIXED_BY_TRAINING = ("netG", "norm", "ngf", "no_dropout", "input_nc", "output_nc", "direction")
 # Taken over from the run, and changed by whoever wants to.
 INHERITED = ("model", "dataset_mode", "ndf", "netD", "n_layers_D", "preprocess", "crop_size",
-             "load_size", "seed")  # fmt: skip
+             "load_size", "seed", "label_A", "label_B", "value_range")  # fmt: skip
+NOT_INHERITED = ("pairs",)  # where the data is, like --dataroot
 # Test looks at whole images: the training's random crops become the scale they were cut from.
 TEST_PREPROCESS = {"crop": "none", "scale_width_and_crop": "scale_width",
                    "scale_shorter_and_crop": "keep"}  # fmt: skip
@@ -37,7 +38,8 @@ class TestOptions(BaseOptions):
             help="no dropout, running statistics; the default is as in training")
         add("--num_test", type=types.count_or_inf, default=float("inf"), help="how many images")
         # fmt: on
-        parser.set_defaults(model="test", load_size=parser.get_default("crop_size"), seed=0)
+        size = parser.get_default("crop_size")
+        parser.set_defaults(model="test", load_size=size, seed=0, bad_images="skip")
 
     def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         """The run's own; for weights from elsewhere, what can be read from them."""
@@ -50,7 +52,8 @@ class TestOptions(BaseOptions):
         known = parser.flags()
         if given.get("model", trained.get("model")) != trained.get("model"):
             trained = {key: value for key, value in trained.items() if key != "dataset_mode"}
-        plugin_flags = [f for f in known if parser.source[f].startswith(("model ", "dataset "))]
+        plugin_flags = [f for f in known if parser.source[f].startswith(("model ", "dataset "))
+                        and f not in NOT_INHERITED]  # fmt: skip
         names = [*FIXED_BY_TRAINING, *INHERITED, *plugin_flags]
         layer = {name: trained[name] for name in names if name in trained and name in known}
         if "preprocess" in layer:

@@ -21,7 +21,7 @@ OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "contin
                "requeue")  # fmt: skip
 # May change from session to session: what comes out stays the same (the length of the training and
 # its schedule are said). The folder may move; how many images it holds is checked when it is read.
-FREE = (*OF_THE_CALL, "dataroot", "config", "dry_run", "debug", "verbose", "n_epochs",
+FREE = (*OF_THE_CALL, "dataroot", "pairs", "config", "dry_run", "debug", "verbose", "n_epochs",
         "n_epochs_decay", "num_threads", "display_freq", "print_freq", "update_html_freq",
         "no_html", "save_latest_freq", "save_epoch_freq", "save_by_iter", "save_every_minutes",
         "keep_last", "safetensors", "on_nan", "display_winsize", "use_wandb", "wandb_project_name",

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.helpers import ROOT
 
 LEAVES = {
-    "data": {"transforms", "image_folder", "loader"},
+    "data": {"transforms", "image_folder", "loader", "pairs", "layout", "check"},
     "models": {"networks", "losses", "schedulers", "perceptual", "style_net", "style_objective"},
 }
 

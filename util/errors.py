@@ -20,6 +20,14 @@ class UserError(ValueError):
     exit_code = 2  # 1 if a run had begun
 
 
+class BadImage(UserError):
+    """A file that cannot be used as an image of the data; `--bad_images skip` goes on without."""
+
+    def __init__(self, path: str, why: str, remedy: str = "replace or remove the file") -> None:
+        super().__init__(f"{path}: {why}; {remedy}")
+        self.path, self.why = path, why
+
+
 class Stopped(Exception):
     """A run was asked to stop, and has saved."""
 

@@ -1,4 +1,4 @@
-"""Pictures on disk: to tensors and back."""
+"""Pictures: sizes, to tensors and back, names of files."""
 
 import itertools
 from collections.abc import Callable
@@ -6,26 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
-from util.errors import UserError
-
-
-def load_image(path: str, mode: str = "RGB") -> Image.Image:
-    """Read an image upright (EXIF rotation applied) in a PIL mode.
-
-    Raises:
-        UserError: the file cannot be read as an image.
-    """
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert(mode)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{path}: cannot be read as an image ({error}); replace or remove the file"
-        ) from error
-    upright.info["path"] = path  # for messages of the transforms
-    return upright
+from util.planes import Picture
 
 
 def scaled_size(size: tuple[int, int], target: int, longer: bool) -> tuple[int, int]:
@@ -69,13 +52,17 @@ def tensor2im(input_image: torch.Tensor | np.ndarray, imtype: type = np.uint8) -
 
 def save_image(image_numpy: np.ndarray, image_path: str | Path, aspect_ratio: float = 1.0) -> None:
     """Write (H, W, 3) as a file, stretched so that width / height changes by aspect_ratio."""
-    image = Image.fromarray(image_numpy)
+    stretched(Image.fromarray(image_numpy), aspect_ratio).save(image_path)
+
+
+def stretched(image: Picture, aspect_ratio: float) -> Picture:
+    """Made wider (above 1) or higher (below), so that width / height changes by aspect_ratio."""
     width, height = image.size
     if aspect_ratio > 1:
-        image = image.resize((int(width * aspect_ratio), height), Image.Resampling.BICUBIC)
-    elif aspect_ratio < 1:
-        image = image.resize((width, int(height / aspect_ratio)), Image.Resampling.BICUBIC)
-    image.save(image_path)
+        return image.resize((int(width * aspect_ratio), height), Image.Resampling.BICUBIC)
+    if aspect_ratio < 1:
+        return image.resize((width, int(height / aspect_ratio)), Image.Resampling.BICUBIC)
+    return image
 
 
 def unique_stems() -> Callable[[str], str]:

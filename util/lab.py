@@ -11,9 +11,13 @@ from skimage.color import lab2rgb
 
 L_SCALE, AB_SCALE = 50.0, 110.0  # L in [0, 100] -> [-1, 1]; a and b, mostly within +-110 -> [-1, 1]
 
-_levels = np.arange(256) / 255
-_LINEAR = np.where(_levels > 0.04045, ((_levels + 0.055) / 1.055) ** 2.4, _levels / 12.92)
-_LINEAR = _LINEAR.astype(np.float32)  # sRGB level -> linear light
+
+def _linear(levels: np.ndarray) -> np.ndarray:
+    """sRGB in [0, 1] -> linear light."""
+    return np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
+
+
+_LINEAR = _linear(np.arange(256) / 255).astype(np.float32)  # of each level
 _XYZ = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
@@ -22,12 +26,14 @@ _TO_XYZ = (_XYZ / _WHITE[:, None]).T.astype(np.float32)  # linear RGB -> XYZ rel
 
 
 def rgb_to_lab(rgb: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Args: rgb (H, W, 3) uint8. Returns: L (1, H, W) in [-1, 1] and ab (2, H, W) around 0.
+    """Args: rgb (H, W, 3), uint8 or float32 in [0, 1]. Returns: L (1, H, W) in [-1, 1] and ab
+    (2, H, W) around 0.
 
     A table replaces the powers of the gamma curve, and float32 suffices: the result is that of
     `skimage.color.rgb2lab` within 1e-5.
     """
-    xyz = _LINEAR[rgb] @ _TO_XYZ
+    linear = _LINEAR[rgb] if rgb.dtype == np.uint8 else _linear(rgb.clip(0, 1))
+    xyz = linear @ _TO_XYZ
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + np.float32(16 / 116))
     x, y, z = np.moveaxis(f, -1, 0)
     L = (116 * y - 16) / L_SCALE - 1

@@ -28,7 +28,8 @@ from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util import checkpoint, snapshots
 from util.errors import UserError
-from util.image import load_image, tensor2im
+from util.image import tensor2im
+from util.image_read import load_image
 
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "conv4_4": 512}
 

@@ -1,0 +1,185 @@
+"""A look at all files of a data set before hours are spent on it."""
+
+import itertools
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from data.transforms import Transform
+from util.errors import BadImage, UserError, say
+from util.image_header import Header, looks_cut_off, read_header
+from util.image_read import check_pixels, wrong_channels
+
+MOST_FILES = 50_000  # that the quick look opens; of more, so many at equal distances
+Size = tuple[int, int]  # (width, height) px
+
+
+class Checked(Protocol):
+    """What a data set tells about its files."""
+
+    def files(self) -> dict[str, list[str]]: ...
+
+    def wanted_channels(self, side: str) -> set[int]: ...
+
+    def own_problems(self, headers: dict[str, Header]) -> dict[str, str]: ...
+
+
+@dataclass
+class Findings:
+    """What is in the files of a data set.
+
+    Args:
+        looked_at: how many were opened, of how many.
+        headers: file -> what it holds, of those that can be read.
+        bad: file -> what is wrong with it.
+        sizes: (width, height) px after `--preprocess` -> one of the files that come to it.
+        mixed: two files of one side that come to different sizes.
+    """
+
+    looked_at: tuple[int, int] = (0, 0)
+    headers: dict[str, Header] = field(default_factory=dict)
+    bad: dict[str, str] = field(default_factory=dict)
+    sizes: dict[Size, str] = field(default_factory=dict)
+    mixed: tuple[tuple[Size, str], tuple[Size, str]] | None = None
+
+    def describe(self) -> str:
+        """Sizes and depths, the most frequent first."""
+        kinds = Counter(header.describe() for header in self.headers.values())
+        most = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common(3))
+        return most + (f", and {len(kinds) - 3} other kinds" if len(kinds) > 3 else "")
+
+
+def look_at(dataset: Checked, transform: Transform, workers: int = 0) -> Findings:
+    """Look at the files that a data set names.
+
+    Args:
+        transform: `--preprocess` without the conversion to a tensor; sizes go through it.
+        workers: processes that decode every file; 0 reads the headers only, of at most MOST_FILES.
+    """
+    sides = {side: list(dict.fromkeys(paths)) for side, paths in dataset.files().items()}
+    all_paths = list(dict.fromkeys(itertools.chain(*sides.values())))
+    step = 1 if workers else -(-len(all_paths) // MOST_FILES) or 1
+    paths = all_paths[::step]
+    found = Findings((len(paths), len(all_paths)))
+    for path, header in zip(paths, _read_all(paths, workers), strict=True):
+        (found.headers if isinstance(header, Header) else found.bad)[path] = header
+    for path, why in dataset.own_problems(found.headers).items():
+        found.bad.setdefault(path, f"{path}: {why}")
+    for side, side_paths in sides.items():
+        _fit(found, side, [p for p in side_paths if p in found.headers], transform, dataset)
+    return found
+
+
+def refuse_bad(found: Findings) -> None:
+    """Raise UserError if there is anything wrong; of several files the list comes first."""
+    if not found.bad:
+        return
+    told = list(found.bad.values())
+    if len(told) == 1:
+        raise UserError(f"{told[0]}, or go on without it: --bad_images skip")
+    for line in told:
+        say(line, sys.stderr)
+    raise UserError(
+        f"{told[0]}; {len(told) - 1} more of {found.looked_at[0]} images cannot be used (listed "
+        "above); --bad_images skip goes on without them"
+    )
+
+
+def refuse_mixed_sizes(found: Findings, batch_size: int, preprocess: str) -> None:
+    """Raise UserError if images do not stack to batches."""
+    if batch_size > 1 and found.mixed:
+        told = " and ".join(f"{path} ({w}x{h} px)" for (w, h), path in found.mixed)
+        raise UserError(
+            f"--batch_size {batch_size}: by --preprocess {preprocess} images have different "
+            f"sizes, {told}, and do not stack; use --batch_size 1, or --preprocess resize_and_crop"
+        )
+
+
+def _read_all(paths: list[str], workers: int) -> Iterable[Header | str]:
+    """The header of each file, or what is wrong with it."""
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            yield from pool.map(_decode_one, paths, chunksize=16)
+        return
+    with ThreadPoolExecutor(8) as pool:  # network folders answer late, but many at a time
+        yield from pool.map(_decode_one if workers else _read_one, paths)
+
+
+def _read_one(path: str) -> Header | str:
+    return _told(path, lambda: check_pixels(path) if looks_cut_off(path) else read_header(path))
+
+
+def _decode_one(path: str) -> Header | str:
+    return _told(path, lambda: check_pixels(path))
+
+
+def _told(path: str, read: Callable[[], Header]) -> Header | str:
+    try:
+        return read()
+    except BadImage as error:
+        return str(error)
+    except OSError as error:
+        return str(BadImage(path, f"cannot be read ({error.strerror})"))
+
+
+def _fit(
+    found: Findings, side: str, paths: list[str], transform: Transform, dataset: Checked
+) -> None:
+    """Sizes after the transform, and channels, of the files of one side."""
+    final: dict[Size, str] = {}
+    after: dict[Size, Size | str] = {}
+    wanted, seen = dataset.wanted_channels(side), defaultdict(list)
+    for path in paths:
+        seen[found.headers[path]].append(path)
+    for header, same in seen.items():
+        width, height = header.size
+        size = (width // 2, height) if side == "AB" else header.size
+        if size not in after:
+            after[size] = _size_after(transform, size)
+        wrong = [nc for nc in wanted if not header.gives(nc)]
+        for path in same:
+            if wrong:
+                found.bad.setdefault(path, str(wrong_channels(path, header, wrong[0])))
+            elif isinstance(after[size], str):
+                found.bad.setdefault(path, f"{path}{after[size]}")
+            elif path not in found.bad:
+                final.setdefault(after[size], path)
+    found.sizes = final | found.sizes
+    if len(final) > 1 and found.mixed is None:
+        found.mixed = tuple(itertools.islice(final.items(), 2))
+
+
+def _size_after(transform: Transform, size: Size) -> Size | str:
+    """The size of an image after a transform, or what is wrong with it."""
+    try:
+        return transform(Blank(size, info={"path": ""})).size
+    except BadImage as error:
+        return str(error)
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A picture that is nothing but its size, to try a transform on."""
+
+    size: Size
+    info: dict = field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        return self.size[0]
+
+    @property
+    def height(self) -> int:
+        return self.size[1]
+
+    def resize(self, size: Size, resample: object = None) -> "Blank":
+        return Blank(size, self.info)
+
+    def crop(self, box: tuple[int, int, int, int]) -> "Blank":
+        return Blank((box[2] - box[0], box[3] - box[1]), self.info)
+
+    def transpose(self, method: object) -> "Blank":
+        return self
