@@ -21,11 +21,12 @@ from data import create_dataset
 from data.loader import Loader
 from models import create_model
 from models.base_model import BaseModel
-from options.test_options import TestOptions
-from util.errors import one_line_errors
+from options.test_options import TestOptions, describe_sizes
+from util.direction import oriented
+from util.errors import UserError, one_line_errors, say, warn
 from util.health import check_pictures
-from util.html import Page
-from util.image import save_image, tensor2im, unique_stems
+from util.padding import cut_back, pad_batch
+from util.results import Results
 from util.seed import mix, seed_everything
 
 
@@ -39,58 +40,68 @@ def main(argv: list[str] | None = None) -> int:
     model = create_model(opt)
     model.setup(opt)
     mode = model.test_mode(opt.eval)
-    count = int(min(len(dataset), opt.num_test))
-    print(options.describe(opt.verbose))
-    print(f"norm and dropout: {mode}")
-    print(f"testing {count} of {len(dataset)} images on {opt.device}")
+    total, count = len(dataset), dataset.limit(opt.num_test)
+    say(options.describe(opt.verbose))
+    say(f"norm and dropout: {mode}")
+    say(f"testing {count} of {total} images on {opt.device}; {describe_sizes(opt)}")
     iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
-    model.set_input(dataset.peek())  # what does not fit ends here, before anything is written
+    # What does not fit ends here, before anything is written.
+    model.set_input(pad_batch(dataset.peek(), *model.accepted_sides)[0])
     options.save(folder)
-    write_results(opt, dataset, model, folder, count, mode)
-    print(f"results of {count} images: {folder / 'index.html'}")
-    return 0
+    results = write_results(opt, dataset, model, folder, count, mode)
+    say(f"results of {results.rows - results.unreadable} images: {folder / 'index.html'}")
+    if results.unreadable:
+        warn(f"{results.unreadable} of {results.rows} images could not be read: see the page")
+    return 1 if results.unreadable else 0
 
 
 def write_results(
     opt: argparse.Namespace, dataset: Loader, model: BaseModel, folder: Path, count: int, mode: str
-) -> None:
-    """Translate the first `count` images; write <stem>_<visual>.png each, and the page."""
+) -> Results:
+    """Translate `count` images; write <stem>_<visual>.png each, and the page."""
     facts = {
         "model": opt.model,
         "norm and dropout": mode,
         "weights": f"{opt.run_dir}, epoch {opt.epoch_label}",
         "data": opt.dataroot,
     }
-    page = Page(folder / "index.html", f"{opt.name}: {opt.phase}", facts, opt.display_winsize)
-    (folder / "images").mkdir(exist_ok=True)
-    stem_of = unique_stems()
+    results = Results(
+        folder, f"{opt.name}: {opt.phase}", facts, opt.display_winsize, opt.aspect_ratio,
+        opt.direction, opt.value_range,
+    )  # fmt: skip
     with tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
-        for number, path, pictures in translate(opt, dataset, model, count):
-            stem = stem_of(path)
-            files = [(label, f"images/{stem}_{label}.png") for label in pictures]
-            for label, file in files:
-                save_image(tensor2im(pictures[label]), folder / file, opt.aspect_ratio)
-            page.add_row(number, stem, files)
-            bar.update()
+        try:
+            for files, pictures in translate(opt, dataset, model):
+                results.add(files, pictures)
+                bar.update()
+        except UserError as error:
+            error.exit_code = 1  # there are results already
+            raise
+    for path, why in dataset.bad.items():
+        results.add_unreadable(path, why)
+    return results
 
 
 def translate(
-    opt: argparse.Namespace, dataset: Loader, model: BaseModel, count: int
-) -> Iterator[tuple[int, str, dict[str, torch.Tensor]]]:
-    """(number from 1, file, label -> image (1, C, H, W)) of the first `count` images."""
-    number = 0
+    opt: argparse.Namespace, dataset: Loader, model: BaseModel
+) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
+    """(side -> file, label -> image (1, C, H, W)) of every image; side "A" is the source."""
+    source, target = oriented(opt.direction, "A_paths", "B_paths")
     for step, batch in enumerate(dataset):
         seed_everything(mix(opt.seed, step))  # dropout's noise does not depend on what came before
-        model.set_input(batch)
+        padded, boxes = pad_batch(batch, *model.accepted_sides)
+        model.set_input(padded)
         model.test()
-        visuals = model.get_current_visuals()
-        check_pictures(visuals, model.get_image_paths())
-        for i, path in enumerate(model.get_image_paths()):
-            number += 1
-            yield number, path, {label: images[i : i + 1] for label, images in visuals.items()}
-            if number == count:
-                return
+        visuals = {
+            name: cut_back(images, boxes) for name, images in model.get_current_visuals().items()
+        }
+        paths = model.get_image_paths()
+        check_pictures(visuals, paths)
+        targets = batch.get(target) if source in batch else None
+        for i, path in enumerate(paths):
+            files = {"A": path} | ({"B": targets[i]} if targets else {})
+            yield files, {label: images[i : i + 1] for label, images in visuals.items()}
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ import sys
 import time
 from argparse import Namespace
 
-import torch
-
 from data import create_dataset
 from data.loader import Loader
 from models import create_model
@@ -35,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     """Train; returns the exit code."""
     options = TrainOptions()
     opt = options.parse(argv)
-    writes = distributed.start(torch.device(opt.device))
+    writes = distributed.start(opt.device)
     opt.seed = options.values["seed"] = distributed.from_rank_0(opt.seed)
     with Interruptions(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
         return run(opt, options, writes, signals)
@@ -45,6 +43,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
     """All epochs, from the first one or from where a checkpoint left off. Returns: exit code."""
     seed_everything(opt.seed)
     dataset, model = create_dataset(opt), create_model(opt)
+    model.check_sizes(dataset.sizes)
     if writes:
         print(options.describe(opt.verbose or opt.dry_run))
         model.print_networks(opt.verbose)
@@ -71,7 +70,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
         for epoch in range(at.epoch, last + 1):
             train_epoch(opt, dataset, model, view, keeper)
             keeper.end_epoch(last=epoch == last)
-    view.say(f"finished: what came of it is in {opt.run_dir}, to look at in web/index.html")
+    view.say(f"finished{dataset.describe_bad()}: look at {opt.run_dir}/web/index.html")
     return 0
 
 

@@ -194,6 +194,11 @@ class Loader:
                 return batch
         raise UserError(f"no image can be used; {next(iter(bad.values()))}")
 
+    def limit(self, count: float) -> int:
+        """Use at most so many images from now on. Returns: how many."""
+        self.sampler.size = self.size = int(min(self.size, count))
+        return self.size
+
     def __len__(self) -> int:
         return self.size
 
@@ -201,6 +206,13 @@ class Loader:
         """How long an epoch is."""
         images, repeat = self.sampler.size, self.sampler.repeat
         return f"{images} images an epoch" + (f", {repeat} steps each" if repeat > 1 else "")
+
+    def describe_bad(self) -> str:
+        """How many images were left out, and the first of them; empty if none."""
+        if not self.bad:
+            return ""
+        names = ", ".join(list(self.bad)[:5]) + (", ..." if len(self.bad) > 5 else "")
+        return f" without {len(self.bad)} bad images ({names})"
 
     def __iter__(self) -> Iterator[dict]:
         for batch in self._batches():

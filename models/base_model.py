@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from models import networks
+from models import networks, sizes
 from models.losses import cal_gradient_penalty
 from util import checkpoint, distributed, snapshots
 from util.direction import oriented
@@ -56,7 +56,7 @@ class BaseModel(ABC):
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
         self.schedulers: list = []
-        self._size_multiple = 1  # of the images' sides, for the generator that the flags describe
+        self.accepted_sides = (1, 1)  # px of images: a multiple of the first, not below the second
         self.resumed: dict | None = None  # the state of the training that this one goes on from
         self._metric_sum: torch.Tensor | float = 0.0
         self._metric_count = 0
@@ -96,10 +96,10 @@ class BaseModel(ABC):
         """The generator that the flags describe, with these channels; see `define_G` for `own`."""
         o = self.opt
         if "crop" in o.preprocess:  # else the size depends on the image
-            networks.check_generator_size(o.netG, o.crop_size)
+            sizes.check_generator_size(o.netG, o.crop_size)
         elif "scale" in o.preprocess and self.isTrain:
-            networks.check_generator_size(o.netG, o.load_size, "load_size")
-        self._size_multiple = networks.SIZE_MULTIPLES[o.netG]
+            sizes.check_generator_size(o.netG, o.load_size, "load_size")
+        self.accepted_sides = sizes.accepted_sides(o.netG)
         norm, dropout, init = o.norm, not o.no_dropout, (o.init_type, o.init_gain)
         return networks.define_G(input_nc, output_nc, o.ngf, o.netG, norm, dropout, *init, **own)
 
@@ -107,7 +107,7 @@ class BaseModel(ABC):
         """The discriminator that the flags describe, seeing images of `input_nc` channels."""
         o = self.opt
         if "crop" in o.preprocess:
-            networks.check_discriminator_size(o.netD, o.n_layers_D, o.crop_size)
+            sizes.check_discriminator_size(o.netD, o.n_layers_D, o.crop_size)
         return networks.define_D(
             input_nc, o.ndf, o.netD, o.n_layers_D, o.norm, o.init_type, o.init_gain
         )
@@ -132,14 +132,12 @@ class BaseModel(ABC):
                 )
         self.image_paths = batch[f"{source}_paths"]
         for name in (source, target) if self.isTrain else ():
-            height, width = batch[name].shape[-2:]
-            if height % self._size_multiple or width % self._size_multiple:
-                raise UserError(
-                    f"{batch[f'{name}_paths'][0]}: {width}x{height} px by --preprocess "
-                    f"{o.preprocess}; --netG {o.netG} trains on multiples of "
-                    f"{self._size_multiple}; use a mode with crop"
-                )
+            self.check_sizes({tuple(batch[name].shape[:1:-1]): batch[f"{name}_paths"][0]})
         return self.to_device(batch[source]), self.to_device(batch[target])
+
+    def check_sizes(self, found: dict[tuple[int, int], str]) -> None:
+        """Raise UserError if training cannot take a size: (width, height) px -> a file of it."""
+        sizes.check_image_sizes(found, self.accepted_sides, self.opt.netG, self.opt.preprocess)
 
     def to_device(self, images: torch.Tensor) -> torch.Tensor:
         """Copy a batch to the model's device, without waiting where it can."""

@@ -270,39 +270,11 @@ GENERATORS: dict[str, functools.partial] = {
     "unet_256": functools.partial(UnetGenerator, num_downs=8),
     "style_net": functools.partial(StyleNet),
 }
-SIZE_MULTIPLES = {  # px, of images that a network gives back in the same size
-    "resnet_9blocks": 4, "resnet_6blocks": 4, "unet_128": 128, "unet_256": 256, "style_net": 1
-}  # fmt: skip
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
     "basic": lambda nc, ndf, n_layers, norm_layer: NLayerDiscriminator(nc, ndf, 3, norm_layer),
     "n_layers": NLayerDiscriminator,
     "pixel": lambda nc, ndf, n_layers, norm_layer: PixelDiscriminator(nc, ndf, norm_layer),
 }
-
-
-def check_generator_size(netG: str, size: int, flag: str = "crop_size") -> None:
-    """Raise UserError if images of size x size px, from `--<flag>`, do not fit a generator."""
-    multiple = SIZE_MULTIPLES[netG]
-    if size % multiple:
-        near = max(multiple, round(size / multiple) * multiple)
-        fitting = [name for name, m in SIZE_MULTIPLES.items() if m > 1 and size % m == 0]
-        raise UserError(
-            f"--{flag} {size} does not fit --netG {netG}: accepted are multiples of {multiple}; "
-            f"use --{flag} {near}"
-            + (" (and a --load_size of at least that)" if flag == "crop_size" else "")
-            + (f", or --netG {fitting[-1]}" if fitting else "")
-        )
-
-
-def check_discriminator_size(netD: str, n_layers_D: int, size: int) -> None:
-    """Raise UserError if a PatchGAN has no score left for images of size x size px."""
-    n_layers = n_layers_D if netD == "n_layers" else 3
-    smallest = 3 * 2**n_layers  # n_layers halvings, then two 4x4 convolutions of stride 1
-    if netD != "pixel" and size < smallest:
-        raise UserError(
-            f"--crop_size {size} is too small for --netD {netD} of {n_layers} layers: accepted is "
-            f"{smallest} and more; or use --netD n_layers with a smaller --n_layers_D"
-        )
 
 
 def define_G(

@@ -13,7 +13,7 @@ from util import distributed
 from util.errors import UserError
 from util.health import NonFinite
 from util.image import fitted, im2tensor, save_image, tensor2im
-from util.image_read import load_image
+from util.image_read import load_given, load_image
 from util.stage import Stage
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -85,7 +85,7 @@ class NeuralStyleModel(BaseModel):
             )
         opt.style_image_weights = shares
         if opt.start not in ("content", "noise"):
-            load_image(opt.start)
+            load_given("start", opt.start)
         if distributed.world_size() > 1:
             raise UserError("--model neural_style works in one process; start it without torchrun")
         if opt.image_size != sorted(opt.image_size):

@@ -7,7 +7,6 @@ import math
 import torch
 
 from models.base_model import BaseModel
-from models.style_net import SMALLEST_PX
 from models.style_objective import add_style_flags, make_objective, settings
 from util.errors import UserError
 from util.image import fitted, im2tensor
@@ -93,12 +92,6 @@ class StyleModel(BaseModel):
     def set_input(self, input: dict) -> None:
         self.real_A = self.to_device(input["A"])
         self.image_paths = input["A_paths"]
-        height, width = self.real_A.shape[-2:]
-        if self.opt.netG == "style_net" and min(height, width) < SMALLEST_PX:
-            raise UserError(
-                f"{self.image_paths[0]}: {width}x{height} px is too small for --netG style_net; "
-                f"accepted are sides of {SMALLEST_PX} px and more"
-            )
 
     def forward(self) -> None:
         """In training each image gets a style at random."""

@@ -18,7 +18,7 @@ from models.perceptual import (
     gram_matrix,
 )
 from util.errors import UserError
-from util.image_read import load_image
+from util.image_read import load_given
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def settings(flags: dict[str, Any], usual: str) -> dict[str, Any]:
     if not flags["style_image"]:
         raise UserError("--style_image is needed: the file of the style's picture, or several")
     for file in flags["style_image"]:
-        load_image(file)
+        load_given("style_image", file)
     perceptual.check_weights(flags["perceptual_weights"])
     return chosen | {"style_layer_weights": weights}
 

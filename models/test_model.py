@@ -37,10 +37,10 @@ class TestModel(BaseModel):
                 f"--model test: run {opt.name} has {len(opt.trained['style_image'])} styles; leave "
                 "--model out, and choose with --style_index or --style_blend"
             )
-        if opt.output_nc not in (1, 3):
+        if opt.trained.get("dataset_mode") == "colorization":
             raise UserError(
-                "--model test shows pictures of 1 or 3 channels, this network gives "
-                f"{opt.output_nc}; leave --model out to test with the model it was trained as"
+                f"--model test: the network of run {opt.name} gives colours without lightness, "
+                "which are no picture; leave --model out to test with the model it was trained as"
             )
         if opt.model_suffix == "_B" and opt.trained:
             opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc

@@ -65,11 +65,24 @@ class TestOptions(BaseOptions):
     def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         refuse_contradictions(opt, explicit)
         opt.serial_batches = opt.no_flip = True
+        if opt.model == "test" and not explicit.keys() & {"preprocess", "load_size", "crop_size"}:
+            opt.preprocess = "keep"  # each image comes out in its own size
         if opt.preprocess == "resize_and_crop":  # one size given means both: whole images
             if "load_size" not in explicit:
                 opt.load_size = opt.crop_size
             elif "crop_size" not in explicit:
                 opt.crop_size = opt.load_size
+
+
+def describe_sizes(opt: argparse.Namespace) -> str:
+    """How large results are, compared with the images."""
+    if opt.preprocess == "keep":
+        return "results have the images' own sizes"
+    how = {
+        "resize_and_crop": f"images are scaled to {opt.crop_size}x{opt.crop_size} px",
+        "none": "sides are rounded to multiples of 4 px",
+    }.get(opt.preprocess, "images are scaled")
+    return f"{how} (--preprocess {opt.preprocess}; keep would keep their sizes)"
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -7,7 +7,15 @@ from tests.helpers import ROOT
 
 LEAVES = {
     "data": {"transforms", "image_folder", "loader", "pairs", "layout", "check"},
-    "models": {"networks", "losses", "schedulers", "perceptual", "style_net", "style_objective"},
+    "models": {
+        "networks",
+        "losses",
+        "schedulers",
+        "perceptual",
+        "style_net",
+        "style_objective",
+        "sizes",
+    },
 }
 
 

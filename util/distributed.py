@@ -29,13 +29,14 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def start(device: torch.device) -> bool:
+def start(device: str) -> bool:
     """Join the group of processes, by nccl on GPUs and gloo elsewhere. Returns: whether this
     process is the one that writes."""
     if world_size() > 1 and not dist.is_initialized():
-        if device.type == "cuda":
+        cuda = torch.device(device).type == "cuda"
+        if cuda:
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if cuda else "gloo")
         global _control
         _control = dist.new_group(backend="gloo")
         atexit.register(stop)

@@ -61,7 +61,11 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 def _print(text: str, stream: TextIO) -> None:
     try:
-        print(text, file=stream, flush=True)
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:  # a file's name that is not UTF-8, or a terminal that is not
+            readable = text.encode("ascii", "backslashreplace").decode()
+            print(readable, file=stream, flush=True)
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise

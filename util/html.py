@@ -56,16 +56,21 @@ class Page:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if keep_before is None or not self._drop_rows_from(keep_before):
             opening = _opening(title, facts, width, newest_first, refresh_s)
-            self.path.write_text(opening + CLOSING, encoding="utf-8")
+            self.path.write_bytes(_bytes(opening + CLOSING))
 
-    def add_row(self, number: int, heading: str, pictures: list[tuple[str, str]]) -> None:
+    def add_row(
+        self, number: int, heading: str, pictures: list[tuple[str, str]], text: str = ""
+    ) -> None:
         """Append pictures under a heading.
 
         Args:
             number: of the row, its address in the page.
             pictures: (label, file relative to the page) each.
+            text: below the heading.
         """
         section = tags.section(tags.h2(heading), id=f"row-{number}")
+        if text:
+            section.add(tags.p(text))
         grid = section.add(tags.div(cls="pictures"))
         for label, file in pictures:
             link = quote(file)
@@ -91,7 +96,12 @@ class Page:
     def _replace_end(self, offset: int, text: str) -> None:
         with open(self.path, "r+b") as file:
             file.seek(offset, os.SEEK_END)
-            file.write(text.encode("utf-8"))
+            file.write(_bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; bytes of file names that are not UTF-8 become question marks."""
+    return text.encode("utf-8", "replace")
 
 
 def _opening(

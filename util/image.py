@@ -1,6 +1,8 @@
 """Pictures: sizes, to tensors and back, names of files."""
 
+import hashlib
 import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import torch
 from PIL import Image
 
 from util.planes import Picture
+
+MAX_STEM_BYTES = 200  # of the 255 that a file's name may have
 
 
 def scaled_size(size: tuple[int, int], target: int, longer: bool) -> tuple[int, int]:
@@ -65,13 +69,23 @@ def stretched(image: Picture, aspect_ratio: float) -> Picture:
     return image
 
 
+def printable_stem(path: str) -> str:
+    """A file's name without extension, as text of at most MAX_STEM_BYTES: a longer one is cut, and
+    ends with a digest of the path."""
+    stem = os.fsencode(Path(path).stem)
+    if len(stem) > MAX_STEM_BYTES:
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+        return stem[: MAX_STEM_BYTES - 9].decode("utf-8", "ignore") + "_" + digest
+    return stem.decode("utf-8", "replace")
+
+
 def unique_stems() -> Callable[[str], str]:
-    """A function file -> stem; a stem that comes again gets a number, so that nothing is
+    """A function file -> printable stem; one that comes again gets a number, so that nothing is
     overwritten: 000.jpg -> 000, 000.png -> 000_2."""
     given: set[str] = set()
 
     def stem_of(path: str) -> str:
-        stem = Path(path).stem
+        stem = printable_stem(path)
         numbered = (f"{stem}_{number}" for number in itertools.count(2))
         name = stem if stem not in given else next(n for n in numbered if n not in given)
         given.add(name)

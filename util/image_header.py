@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -11,6 +12,8 @@ import tifffile
 from PIL import Image
 
 from util.errors import BadImage
+
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # tifffile reads the rest
 
 MAX_PIXELS = 178_000_000  # of one image; beyond, a small file may unpack to all of the memory
 SMALLEST_PX = 4  # side of an image that networks can do something with
@@ -113,7 +116,8 @@ def _npy_header(file: BinaryIO) -> Header:
         raise ValueError(f"an array of {dtype}; accepted: integers and floats")
     if len(shape) not in (2, 3) or 0 in shape:
         raise ValueError(f"an array {shape}; accepted: (H, W), (H, W, C) or (C, H, W)")
-    held = file.seek(0, os.SEEK_END)
+    begin = file.tell()
+    held = file.seek(0, os.SEEK_END) - begin
     if held < np.prod(shape, dtype=np.int64) * dtype.itemsize:
         raise ValueError("the file is truncated")
     first = len(shape) == 3 and shape[0] < shape[2]
@@ -138,7 +142,8 @@ def _image_header(file: BinaryIO) -> Header:
 
 
 def _pillow_header(image: Image.Image) -> Header:
-    turned = Image.Image.getexif(image).get(ORIENTATION, 1)  # the method of PNG loads the pixels
+    # PNG's own method would load the pixels; a TIFF is turned by Pillow itself.
+    turned = 1 if image.format == "TIFF" else Image.Image.getexif(image).get(ORIENTATION, 1)
     channels = CHANNELS.get(image.mode, 3)
     alpha = image.has_transparency_data
     if alpha and channels % 2:
@@ -153,17 +158,23 @@ def _deep_header(image: Image.Image) -> Header:
     plain = _pillow_header(image)
     if image.format == "PPM" and image.mode != "I":
         raise ValueError("16-bit colour in PPM is not read; convert it to PNG or TIFF")
-    channels = 1 if image.mode.startswith("I") else plain.channels
-    alpha = plain.alpha and channels in (2, 4)
+    # Pillow's mode for 16-bit grey with alpha is RGBA; its raw mode is LA;16B.
+    channels = {"LA": 2, "RGB": 3, "RGBA": 4}.get(_words(image)[0].partition(";")[0], 1)
+    alpha = channels in (2, 4)
     return Header(plain.size, channels, "uint16", plain.kind, alpha, plain.turned, deep=True)
 
 
 def _cuts(image: Image.Image) -> bool:
     """Whether Pillow reads less than the file holds: 16 bits as 8, or in a mode of its own."""
-    how = image.tile[0].args if image.tile else ()
-    words = [how] if isinstance(how, str) else [str(word) for word in how or ()]
+    words = _words(image)
     deep_ppm = image.format == "PPM" and words[1:] and words[1].isdigit() and int(words[1]) > 255
     return image.mode[0] in "IF" or any(";16" in word for word in words) or bool(deep_ppm)
+
+
+def _words(image: Image.Image) -> list[str]:
+    """How Pillow is going to decode: the file's raw mode, and more."""
+    how = image.tile[0].args if image.tile else ()
+    return [how] if isinstance(how, str) else [str(word) for word in how or ()]
 
 
 def _tiff_header(file: BinaryIO) -> Header:
@@ -175,14 +186,18 @@ def _tiff_header(file: BinaryIO) -> Header:
         others = axes.replace("Y", "").replace("X", "")
         if "YX" not in axes or len(others) > 1:
             raise ValueError(f"a TIFF of shape {shape} ({axes}); accepted: one image of channels")
-        turned = page.tags.valueof(274, default=1)
-        height, width = page.imagelength, page.imagewidth
+        first = bool(others) and axes[0] == others
+        if others == "Q" and shape[0] > shape[2]:  # an array (H, W, C), written without a word
+            first = False
+        height, width, channels = (*shape[1:], shape[0]) if first else (*shape, 1)[:3]
+        turned = page.tags.valueof(ORIENTATION, default=1)
         return Header(
             size=(height, width) if turned in (5, 6, 7, 8) else (width, height),
-            channels=shape[axes.index(others)] if others else 1,
+            channels=channels,
             dtype=series.dtype.name,
             kind="tiff",
             alpha=others == "S" and page.extrasamples[-1:] in [(1,), (2,)],
             turned=turned,
             deep=True,
+            channels_first=first,
         )

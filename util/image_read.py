@@ -3,6 +3,7 @@ suffice, else `Planes`."""
 
 import contextlib
 import io
+import os
 import time
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +13,7 @@ import simplejpeg
 import tifffile
 from PIL import Image
 
-from util.errors import BadImage, UserError, warn
+from util.errors import BadImage, UserError, did_you_mean, warn
 from util.image_header import ORIENTATION, Header, read_header
 from util.planes import Picture, Planes, grey, on_white
 
@@ -120,6 +121,18 @@ def load_image(path: str, mode: str = "RGB") -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
+def load_given(flag: str, path: str) -> Image.Image:
+    """`load_image` of the file that a flag names."""
+    if not os.path.isfile(path):
+        near = (
+            did_you_mean(os.path.basename(path), os.listdir(os.path.dirname(path) or "."))
+            if os.path.isdir(os.path.dirname(path) or ".")
+            else ""
+        )
+        raise UserError(f"--{flag} {path}: no such file{near}")
+    return load_image(path)
+
+
 def value_limits(dtype: str, value_range: Range | None) -> Range | None:
     """The values of a type that stand for -1 and 1; None if nobody has said."""
     if dtype == "uint8":
@@ -161,24 +174,22 @@ def _decode_array(data: bytes, header: Header) -> np.ndarray:
     """(H, W, C) of the file's own type."""
     if header.kind == "npy":
         values = np.load(io.BytesIO(data), allow_pickle=False)
-        values = np.moveaxis(values, 0, -1) if header.channels_first else values
     elif header.kind == "png":
         values = imagecodecs.png_decode(data)
     elif header.kind == "tiff":
-        values = _decode_tiff(data, header)
+        values = _decode_tiff(data)
     else:
         with Image.open(io.BytesIO(data)) as image:
             values = np.asarray(image).astype(header.dtype)
+    values = np.moveaxis(values, 0, -1) if header.channels_first else values
     return values.reshape(*values.shape[:2], header.channels)
 
 
-def _decode_tiff(data: bytes, header: Header) -> np.ndarray:
+def _decode_tiff(data: bytes) -> np.ndarray:
+    """As stored, without axes of length 1."""
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         series = tiff.series[0]
         values, page = series.asarray().squeeze(), series.keyframe
-        height, width = page.imagelength, page.imagewidth
-        if values.ndim == 3 and values.shape[-2:] == (height, width):
-            values = np.moveaxis(values, 0, -1)
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             values = np.iinfo(values.dtype).max - values
         if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:

@@ -47,9 +47,11 @@ def save_like(
         else:
             _save_tiff(path.with_name(path.name + ".tif"), values, model.alpha)
     elif model.dtype == "uint8" and channels in (1, 3):
-        save_image(tensor2im(image), shown, aspect_ratio)
+        levels = tensor2im(image)
+        save_image(levels if channels == 3 else levels[..., 0], shown, aspect_ratio)
     else:
-        shown.write_bytes(imagecodecs.png_encode(_values(image, model, value_range, aspect_ratio)))
+        values = _values(image, model, value_range, aspect_ratio)
+        shown.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(values)))
     return shown
 
 

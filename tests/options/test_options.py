@@ -27,6 +27,8 @@ def test_defaults_are_those_of_the_reference(key):
     expected = dict(golden()["option_defaults"][key])
     if command == "test":
         expected["num_test"] = "inf"  # the reference stops silently at 50 images
+        if model == "test":
+            expected["preprocess"] = "keep"  # results have their images' sizes
         expected |= {"no_flip": True, "serial_batches": True}  # its test.py sets them after parsing
     for flag, value in expected.items():
         assert options.values[flag] == (math.inf if value == "inf" else value), flag

@@ -43,7 +43,7 @@ def check_step(norm: str) -> None:
     alone = copy.deepcopy(net)
     images = torch.randn(4, 3, 32, 32)
     expected = step(alone, images)  # before the group exists: one process, double batch
-    assert distributed.start(torch.device("cpu")) == (distributed.rank() == 0)
+    assert distributed.start("cpu") == (distributed.rank() == 0)
     half = images.chunk(2)[distributed.rank()]
     found, wanted = (torch.cat([t.flatten() for t in ts]) for ts in (step(net, half), expected))
     assert (found - wanted).norm() < 1e-5 * wanted.norm()
