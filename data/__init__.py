@@ -8,9 +8,10 @@ import argparse
 from collections.abc import Callable
 
 from data.base_dataset import BaseDataset, get_transform
-from data.check import look_at, refuse_bad, refuse_mixed_sizes
+from data.check import doubts, look_at, refuse_bad, refuse_mixed_sizes
 from data.loader import Loader
 from util import distributed
+from util.errors import warn
 from util.registry import Registry
 
 registry = Registry("data", "dataset", base="BaseDataset")
@@ -62,5 +63,7 @@ def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int]
     found = look_at(dataset, get_transform(opt, upright, convert=False))
     if opt.isTrain and opt.bad_images == "stop":
         refuse_bad(found)
+    for line in doubts(found, opt.dataset_mode) if opt.isTrain else ():
+        warn(f"--dataroot {opt.dataroot}: {line}")
     refuse_mixed_sizes(found, opt.batch_size, opt.preprocess)
     return found.sizes

@@ -85,9 +85,10 @@ class BaseDataset(data.Dataset, ABC):
         )
         mode, phase = self.opt.dataset_mode, self.opt.phase
         raise UserError(
-            f"--dataroot {self.root}: {problem}; expected {expected}; "
-            f"folders there: {', '.join(subfolders(self.root)[:12]) or 'none'}"
+            f"--dataroot {self.root}: {problem}"
             + (parent_hint(self.root, phase) or hint(self.root, phase, mode))
+            + f"; expected {expected}; "
+            f"folders there: {', '.join(subfolders(self.root)[:12]) or 'none'}"
         )
 
     def images_below(self, expected: str) -> list[str]:

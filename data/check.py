@@ -37,6 +37,7 @@ class Findings:
         bad: file -> what is wrong with it.
         sizes: (width, height) px after `--preprocess` -> one of the files that come to it.
         mixed: two files of one side that come to different sizes.
+        halved: files hold A and B side by side.
     """
 
     looked_at: tuple[int, int] = (0, 0)
@@ -44,6 +45,7 @@ class Findings:
     bad: dict[str, str] = field(default_factory=dict)
     sizes: dict[Size, str] = field(default_factory=dict)
     mixed: tuple[tuple[Size, str], tuple[Size, str]] | None = None
+    halved: bool = False
 
     def describe(self) -> str:
         """Sizes and depths, the most frequent first."""
@@ -63,7 +65,7 @@ def look_at(dataset: Checked, transform: Transform, workers: int = 0) -> Finding
     all_paths = list(dict.fromkeys(itertools.chain(*sides.values())))
     step = 1 if workers else -(-len(all_paths) // MOST_FILES) or 1
     paths = all_paths[::step]
-    found = Findings((len(paths), len(all_paths)))
+    found = Findings((len(paths), len(all_paths)), halved="AB" in sides)
     for path, header in zip(paths, _read_all(paths, workers), strict=True):
         (found.headers if isinstance(header, Header) else found.bad)[path] = header
     for path, why in dataset.own_problems(found.headers).items():
@@ -86,6 +88,24 @@ def refuse_bad(found: Findings) -> None:
         f"{told[0]}; {len(told) - 1} more of {found.looked_at[0]} images cannot be used (listed "
         "above); --bad_images skip goes on without them"
     )
+
+
+def doubts(found: Findings, mode: str) -> list[str]:
+    """What may be meant, but looks like another layout than `--dataset_mode`'s."""
+    sizes = [header.size for header in found.headers.values()]
+    if len(sizes) < 2:
+        return []
+    if mode in ("unaligned", "colorization", "single") and all(w == 2 * h for w, h in sizes):
+        return [
+            "all images are twice as wide as high: this looks like paired data, A|B in one file; "
+            "did you mean --dataset_mode aligned?"
+        ]
+    if mode == "aligned" and found.halved and all(w <= h for w, h in sizes):
+        return [
+            f"no image is wider than high (one has {sizes[0][0]}x{sizes[0][1]} px): this does not "
+            "look like A|B in one file; each will be cut into halves all the same"
+        ]
+    return []
 
 
 def refuse_mixed_sizes(found: Findings, batch_size: int, preprocess: str) -> None:

@@ -62,7 +62,7 @@ def parent_hint(root: str, phase: str) -> str:
     for below in subfolders(root):
         inner = os.path.join(root, below)
         if not _has(root, phase) and (_has(inner, phase) or domain_folders(inner, phase)):
-            return f"; did you mean --dataroot {inner}?"
+            return f"; did you mean a folder in it, --dataroot {inner}?"
     return ""
 
 

@@ -106,6 +106,14 @@ class FlipLeftRight:
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror the image in half of the calls."""
+
+    def __call__(self, image: Picture) -> Picture:
+        return FlipLeftRight()(image) if torch.rand(1) < 0.5 else image
+
+
 def pil_resampling(
     method: Image.Resampling | transforms.InterpolationMode | int,
 ) -> Image.Resampling:
@@ -160,7 +168,7 @@ def build(
     if "crop" in preprocess:
         steps.append(Crop(crop_size, crop_position))
     if random_flip:
-        steps.append(transforms.RandomHorizontalFlip())
+        steps.append(RandomFlip())
     elif flip:
         steps.append(FlipLeftRight())
     if convert:

@@ -52,7 +52,7 @@ class Page:
         refresh_s: int | None = None,
         keep_before: int | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path, self.rows = Path(path), 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if keep_before is None or not self._drop_rows_from(keep_before):
             opening = _opening(title, facts, width, newest_first, refresh_s)
@@ -68,6 +68,7 @@ class Page:
             pictures: (label, file relative to the page) each.
             text: below the heading.
         """
+        self.rows += 1
         section = tags.section(tags.h2(heading), id=f"row-{number}")
         if text:
             section.add(tags.p(text))

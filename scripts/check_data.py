@@ -1,0 +1,140 @@
+"""Look at a data set before hours are spent on it: every file is decoded.
+
+    python scripts/check_data.py --dataroot ./datasets/facades
+    python scripts/check_data.py --dataroot ./datasets/maps --dataset_mode unaligned --page
+
+Tells what is there (count, sizes, channels, depth) and what is wrong: unreadable and cut-off files,
+missing partners, sizes that do not fit, names that are there twice, empty folders, another layout
+than the mode's. Without --dataset_mode it tells which one fits. train.py does the same at its
+start, reading headers only. All flags of train.py are taken too, e.g. --preprocess none.
+
+Exit code: 0 if nothing is wrong, 2 otherwise.
+"""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import data  # noqa: E402
+from data.base_dataset import BaseDataset, get_transform  # noqa: E402
+from data.check import Findings, doubts, look_at  # noqa: E402
+from data.layout import likely_modes  # noqa: E402
+from options.train_options import TrainOptions  # noqa: E402
+from util.errors import BadImage, UserError, one_line_errors, say  # noqa: E402
+from util.html import Page  # noqa: E402
+from util.image import tensor2im  # noqa: E402
+
+PHASES = ("train", "val", "test")
+THUMBNAILS = 24  # of a side of a phase
+THUMBNAIL_PX = 160
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Check; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataroot", required=True, help="folder of the images")
+    parser.add_argument("--dataset_mode", choices=data.registry.names(), help="how it is read")
+    parser.add_argument("--phase", nargs="+", help="folders to look at; default: those there are")
+    parser.add_argument("--page", nargs="?", type=Path, const=Path("data_check"), metavar="FOLDER",
+                        help="write a contact sheet, FOLDER/index.html")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="headers only, as train.py does")
+    args, more = parser.parse_known_args(argv)
+    phases = args.phase or [p for p in PHASES if likely_modes(args.dataroot, p)] or ["train"]
+    phases = [p for p in phases if "single" not in likely_modes(args.dataroot, p)] or phases[:1]
+    mode = args.dataset_mode or guess(args.dataroot, phases)
+    sheet = None
+    if args.page:
+        facts = {"data": args.dataroot, "read as": f"--dataset_mode {mode}"}
+        sheet = Page(args.page / "index.html", f"Data: {args.dataroot}", facts, THUMBNAIL_PX)
+    wrong = 0
+    for phase in phases:
+        opt = options(args.dataroot, mode, phase, more)
+        dataset = data.find_dataset_using_name(mode)(opt)
+        whole = {"crop_pos": (0, 0), "flip": False}
+        workers = 0 if args.quick else os.cpu_count() or 1
+        found = look_at(dataset, get_transform(opt, whole, convert=False), workers)
+        wrong += tell(f"{phase}: " if len(phases) > 1 else "", found, dataset, mode)
+        if sheet:
+            show(sheet, args.page, phase, found, dataset)
+    say(f"{wrong} files are at fault" if wrong else "nothing is wrong")
+    if args.page:
+        say(f"contact sheet: {args.page / 'index.html'}")
+    return 2 if wrong else 0
+
+
+def guess(root: str, phases: list[str]) -> str:
+    """The likeliest `--dataset_mode`, said with the reason."""
+    modes = likely_modes(root, phases[0])
+    if not modes:
+        where = "no such folder" if not os.path.isdir(root) else "no image in it"
+        raise UserError(f"--dataroot {root}: {where}; give the folder of the images")
+    mode, why = next(iter(modes.items()))
+    say(f"read as --dataset_mode {mode}: {why}")
+    return mode
+
+
+def options(root: str, mode: str, phase: str, more: list[str]) -> argparse.Namespace:
+    """What train.py would make of the flags; bad images are looked at, not refused."""
+    own = ["--dataroot", root, "--dataset_mode", mode, "--phase", phase, "--bad_images", "skip"]
+    model = [] if "--model" in more else ["--model", "template"]
+    return TrainOptions().parse([*model, *own, "--gpu_ids", "-1", *more])
+
+
+def tell(what: str, found: Findings, dataset: BaseDataset, mode: str) -> int:
+    """Print what is in the files of a phase. Returns: how many are at fault."""
+    files = dataset.files()
+    for side, paths in files.items():
+        say(f"{what}{len(paths)} images{' of ' + side if len(files) > 1 else ''}")
+        names = Counter(Path(path).stem for path in paths)
+        if twice := [name for name, count in names.items() if count > 1]:
+            say(f"{what}names there more than once: {', '.join(twice[:5])}; results get a number")
+    say(f"{what}{found.describe()}")
+    for line in [*doubts(found, mode), *found.bad.values()]:
+        say(f"{what}{line}")
+    if not files:
+        say(f"{what}--dataset_mode {mode} reads its files in its own way; they were not looked at")
+    return len(found.bad)
+
+
+def show(page: Page, folder: Path, phase: str, found: Findings, dataset: BaseDataset) -> None:
+    """Rows of the contact sheet: some images of each side, and what is wrong."""
+    (folder / "images").mkdir(exist_ok=True)
+    for side, paths in dataset.files().items():
+        good = [path for path in paths if path not in found.bad]
+        shown = []
+        for path in good[:: max(1, len(good) // THUMBNAILS)][:THUMBNAILS]:
+            file = f"images/{phase}_{side}_{len(shown):03d}.png"
+            if thumbnail(dataset, path, side, folder / file):
+                shown.append((f"{Path(path).name} {found.headers[path].describe()}", file))
+        page.add_row(page.rows + 1, f"{phase} {side}: {len(paths)} images", shown)
+    for path, why in found.bad.items():
+        page.add_row(page.rows + 1, Path(path).name, [], why)
+
+
+def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
+    """Write a small picture; False if the file's values cannot be shown."""
+    try:
+        picture = dataset.picture(path, side[0])
+    except BadImage:
+        return False
+    image = get_transform(argparse.Namespace(**KEEP), None)(picture)[None]
+    small = Image.fromarray(tensor2im(image))
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    small.save(file)
+    return True
+
+
+KEEP = {"preprocess": "keep", "load_size": 1, "crop_size": 1, "no_flip": True}
+
+if __name__ == "__main__":
+    sys.exit(main())
