@@ -3,11 +3,14 @@
 import functools
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import skimage.data
 from PIL import Image
 
@@ -97,6 +100,30 @@ def test(*argv: str | Path, expect: int = 0) -> None:
 
 
 test.__test__ = False
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium here (Debian: apt install chromium)"
+)
+
+
+def loaded_pictures(page: Path) -> tuple[int, int]:
+    """(how many pictures a real browser could load, how many there are) of a page of ours."""
+    probe = page.parent / "probe.html"  # counts, from within the same folder
+    text = page.read_text().replace('loading="lazy"', "")
+    script = ("<script>onload=()=>{const all=[...document.images];document.title="
+              "all.filter(i=>i.naturalWidth>0).length+' of '+all.length}</script>")  # fmt: skip
+    allowed = text.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    assert allowed != text
+    probe.write_text(allowed.replace("</body>", script + "</body>"))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+               "--disable-background-networking", f"--user-data-dir={page.parent / 'profile'}",
+               "--virtual-time-budget=5000", "--dump-dom", probe.as_uri()]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    found = re.search(r"<title>(\d+) of (\d+)</title>", done.stdout)
+    assert found, done.stderr[-1000:]
+    return int(found[1]), int(found[2])
 
 
 def metrics(run: Path) -> list[dict]:
