@@ -13,7 +13,7 @@ from util.errors import BadImage, UserError, say
 from util.image_header import Header, looks_cut_off, read_header
 from util.image_read import check_pixels, wrong_channels
 
-MOST_FILES = 50_000  # that the quick look opens; of more, so many at equal distances
+MOST_FILES = 30_000  # that the quick look opens; of more, so many at equal distances
 Size = tuple[int, int]  # (width, height) px
 
 

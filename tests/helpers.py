@@ -1,6 +1,7 @@
 """Tiny data sets and runs for the tests."""
 
 import functools
+import importlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -100,6 +102,16 @@ def test(*argv: str | Path, expect: int = 0) -> None:
 
 
 test.__test__ = False
+
+
+def needed_huggingface() -> ModuleType:
+    """Hugging Face's package; the test, or the module, is skipped without it. (A folder of ours
+    has its name.)"""
+    library = importlib.import_module("datasets")
+    if not hasattr(library, "load_dataset"):
+        reason = "pip install -r requirements-huggingface.txt"
+        pytest.skip(reason, allow_module_level=True)
+    return library
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

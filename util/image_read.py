@@ -72,8 +72,15 @@ def read_picture(path: str, channels: int, value_range: Range | None = None) -> 
 
     Raises:
         BadImage: the file is damaged, or has other channels or values.
+        UserError: it has gone away, or its disk fails.
     """
-    data = read_bytes(path)
+    return decode_picture(path, read_bytes(path), channels, value_range)
+
+
+def decode_picture(
+    path: str, data: bytes, channels: int, value_range: Range | None = None
+) -> Picture:
+    """`read_picture` of bytes that are at hand; `path` is their name."""
     header = read_header(path, data)
     with _damage_told(path):
         if not header.deep:

@@ -15,7 +15,15 @@ from data.base_dataset import get_transform
 from data.check import look_at
 from data.image_folder import load_image, make_dataset
 from options.train_options import TrainOptions
-from tests.helpers import TINY, make_aligned, make_data, make_single, make_unaligned, photo
+from tests.helpers import (
+    TINY,
+    make_aligned,
+    make_data,
+    make_single,
+    make_unaligned,
+    needed_huggingface,
+    photo,
+)
 from util.errors import UserError
 
 
@@ -32,6 +40,8 @@ def first(root, mode: str, *flags: str) -> dict:
 
 @pytest.mark.parametrize("mode", data.registry.names())
 def test_samples_are_dicts_of_images_in_range(tmp_path, mode):
+    if mode == "huggingface":
+        needed_huggingface()
     sample = first(make_data(tmp_path, mode), mode)
     assert sample["A"].shape[0] in (1, 3) and sample["A"].shape[1:] == (32, 32)
     assert sample["A"].dtype == torch.float32

@@ -1,0 +1,85 @@
+"""Seconds that the check before training takes on many small images.
+
+    python benchmarks/start_up.py [--images 20000] [--rounds 3]
+
+Makes 128 x 128 px JPEG and PNG files in a temporary folder, which is in the system's cache when it is
+read. Medians of the rounds: listing, the quick look at every header, and decoding all.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import skimage.data
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from data.check import look_at  # noqa: E402
+from data.image_folder import list_images  # noqa: E402
+from data.transforms import build  # noqa: E402
+
+
+class Files:
+    """A data set that is nothing but its files."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+
+    def files(self) -> dict[str, list[str]]:
+        return {"A": self.paths}
+
+    def wanted_channels(self, side: str) -> set[int]:
+        return {3}
+
+    def own_problems(self, headers: dict) -> dict[str, str]:
+        return {}
+
+
+def make(folder: Path, images: int) -> None:
+    """Pieces of a photograph, half of them JPEG, half PNG."""
+    photo = Image.fromarray(skimage.data.astronaut())
+    for kind in ("jpg", "png"):
+        (folder / kind).mkdir()
+        for piece in range(64):
+            x, y = 48 * (piece % 8), 48 * (piece // 8)
+            photo.crop((x, y, x + 128, y + 128)).save(folder / kind / f"{piece:06d}.{kind}")
+        for number in range(64, images // 2):
+            source = folder / kind / f"{number % 64:06d}.{kind}"
+            (folder / kind / f"{number:06d}.{kind}").write_bytes(source.read_bytes())
+
+
+def median_s(rounds: int, work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        make(Path(name), args.images)
+        files = Files(list_images(name).images)
+        transform = build("resize_and_crop", 286, 256, flip=False, convert=False)
+        cores = os.cpu_count() or 1
+        print(f"{len(files.paths)} images, {cores} cores, seconds, medians of {args.rounds}:")
+        print(f"listing    {median_s(args.rounds, lambda: list_images(name)):6.2f}")
+        print(f"quick look {median_s(args.rounds, lambda: look_at(files, transform)):6.2f}")
+        print(f"decode all {median_s(1, lambda: look_at(files, transform, cores)):6.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

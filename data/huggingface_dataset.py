@@ -1,0 +1,103 @@
+"""Images of a Hugging Face data set: <dataroot> is a folder, a parquet file or a name on the hub.
+
+Needs `pip install -r requirements-huggingface.txt`.
+"""
+
+import argparse
+import importlib
+import os
+import random
+from types import ModuleType
+from typing import Any
+
+from data.base_dataset import BaseDataset, get_params
+from util.errors import UserError, choose
+from util.image_read import decode_picture, range_of, read_bytes
+from util.planes import Picture
+
+
+class HuggingfaceDataset(BaseDataset):
+    """One image column is A; with two, A and B are pairs that share crop and flip, or drawn at
+    random with `--hf_unpaired`."""
+
+    @staticmethod
+    def modify_commandline_options(
+        parser: argparse.ArgumentParser, is_train: bool
+    ) -> argparse.ArgumentParser:
+        add = parser.add_argument
+        # fmt: off
+        add("--hf_columns", nargs="+", metavar="COLUMN",
+            help="columns of A and of B; default: the image columns, in their order")
+        add("--hf_split", help="default: --phase")
+        add("--hf_unpaired", action="store_true", help="an image of B at random for each of A")
+        # fmt: on
+        return parser
+
+    def __init__(self, opt: argparse.Namespace) -> None:
+        super().__init__(opt)
+        library = _library()
+        rows = _load(library, opt.dataroot, opt.hf_split or opt.phase)
+        images = {name: kind for name, kind in rows.features.items()
+                  if isinstance(kind, library.Image)}  # fmt: skip
+        names = opt.hf_columns or list(images)[:2]
+        for name in names:
+            choose("hf_columns", name, images)
+        if not 1 <= len(names) <= 2:
+            raise UserError(
+                f"--hf_columns {' '.join(names) or 'none'}: accepted: one or two of the columns "
+                f"of images; columns there: {', '.join(rows.features)}"
+            )
+        self.columns = dict(zip("AB", names, strict=False))  # side -> column
+        self.rows = rows.select_columns(names)
+        for name in names:  # as they are in the file: the depth of their values is kept
+            self.rows = self.rows.cast_column(name, library.Image(decode=False))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict:
+        places = dict.fromkeys(self.columns, index)
+        if self.opt.hf_unpaired and "B" in places:
+            places["B"] = random.randrange(len(self.rows))
+        sample: dict[str, Any] = {}
+        params = None
+        for side, place in places.items():
+            path, picture = self._picture(side, place)
+            if params is None or self.opt.hf_unpaired:
+                params = get_params(self.opt, picture.size)
+            sample[side] = self.transform_for(side, params)(picture)
+            sample[f"{side}_paths"] = path
+        return sample
+
+    def _picture(self, side: str, place: int) -> tuple[str, Picture]:
+        cell = self.rows[place][self.columns[side]]
+        name = cell["path"] or f"{self.columns[side]}_{place:06d}.png"
+        data = cell["bytes"] if cell["bytes"] is not None else read_bytes(name)
+        nc = self.channels()["AB".index(side)]
+        return name, decode_picture(name, data, nc, range_of(self.opt.value_range, side))
+
+
+def _library() -> ModuleType:
+    """The package `datasets`; a folder of ours has the same name, and is none."""
+    library = importlib.import_module("datasets")
+    if not hasattr(library, "load_dataset"):
+        raise UserError(
+            "--dataset_mode huggingface needs a package that is not installed; "
+            "pip install -r requirements-huggingface.txt"
+        )
+    return library
+
+
+def _load(library: ModuleType, root: str, split: str) -> Any:
+    """The rows of a split."""
+    try:
+        library.disable_progress_bars()
+        if os.path.isfile(root):
+            return library.load_dataset("parquet", data_files={split: root}, split=split)
+        return library.load_dataset(root, split=split)
+    except Exception as error:  # of many kinds, for folders, networks and formats
+        why = " ".join(str(error).split())
+        raise UserError(
+            f"--dataroot {root}, --hf_split {split}: {why}; accepted: a folder or a parquet file "
+            "that Hugging Face's datasets reads, or a name on the hub"
+        ) from error
