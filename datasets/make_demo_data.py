@@ -21,8 +21,11 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw
 from scipy.spatial import cKDTree
-from skimage.color import rgb2gray
-from skimage.filters import sobel
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from util.drawing import pencil  # noqa: E402
 
 SIZE = 128  # px of a crop
 PAPER = np.array([243, 229, 196])  # sepia print: its white
@@ -56,12 +59,6 @@ def crops(name: str, scale: float, stride: int) -> Iterator[tuple[str, np.ndarra
             yield f"{name}_{y:03d}_{x:03d}", pixels[y : y + SIZE, x : x + SIZE]
 
 
-def edges(photo: np.ndarray) -> np.ndarray:
-    """A pencil drawing, the darker the stronger the edge (Sobel), on white: (H, W, 3) uint8."""
-    strength = np.clip(4 * sobel(rgb2gray(photo)), 0, 1)
-    return np.repeat(((1 - strength) * 255).round().astype(np.uint8)[..., None], 3, axis=2)
-
-
 def sepia(grey: np.ndarray) -> np.ndarray:
     """A grey photograph (H, W) as a print in brown ink: (H, W, 3) uint8."""
     share = grey[..., None] / 255
@@ -81,7 +78,7 @@ def make_pairs(out: Path) -> None:
     for phase, sources in plan.items():
         for source in sources:
             for stem, photo in crops(*source):
-                save(out / phase, stem, np.concatenate([edges(photo), photo], axis=1))
+                save(out / phase, stem, np.concatenate([pencil(photo), photo], axis=1))
 
 
 def make_unpaired(out: Path) -> None:

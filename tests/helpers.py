@@ -1,7 +1,7 @@
 """Tiny data sets and runs for the tests."""
 
 import functools
-import importlib
+import importlib.util
 import json
 import os
 import re
@@ -22,6 +22,19 @@ import train as train_script
 ROOT = Path(__file__).parent.parent
 TINY = ["--ngf", "8", "--ndf", "8", "--load_size", "34", "--crop_size", "32", "--num_threads", "0",
         "--gpu_ids", "-1", "--seed", "3"]  # fmt: skip
+
+
+@functools.cache
+def script(path: str) -> ModuleType:
+    """A script by its path: `datasets` is also the name of a package that people install."""
+    file = ROOT / path
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    # Worker processes find its functions by this name: forked ones here, spawned ones in the path.
+    sys.modules[file.stem] = module
+    sys.path.append(str(file.parent))
+    spec.loader.exec_module(module)
+    return module
 
 
 @functools.cache

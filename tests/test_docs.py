@@ -9,18 +9,21 @@ import data
 import models
 from options import test_options, train_options
 from scripts.write_options_reference import reference
-from tests.helpers import ROOT, TINY, make_aligned, photo
+from tests.helpers import ROOT, TINY, make_aligned, photo, script
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOOLS = ["datasets/combine_A_and_B.py", "datasets/prepare_cityscapes_dataset.py",
+         "scripts/split_data.py", "scripts/edges.py"]  # fmt: skip
 
 
-def command_lines() -> list[tuple[str, str]]:
-    """(page, line) of every train.py and test.py command in the documents and docstrings."""
+def command_lines(scripts: list[str]) -> list[tuple[str, str]]:
+    """(page, line) of every command of the scripts in the documents and their docstrings."""
     texts = [(page.name, page.read_text()) for page in PAGES]
-    texts += [(name, (ROOT / name).read_text().split('"""')[1]) for name in ("train.py", "test.py")]
-    pattern = re.compile(r"^ {4}(?:python|torchrun \S+) ((?:train|test)\.py .*)$", re.MULTILINE)
+    texts += [(name, (ROOT / name).read_text().split('"""')[1]) for name in scripts]
+    names = "|".join(map(re.escape, scripts))
+    pattern = re.compile(rf"^ {{4}}(?:python|torchrun \S+) ((?:{names}) .*)$", re.MULTILINE)
     return [(name, line) for name, text in texts for line in pattern.findall(text)]
 
 
@@ -30,7 +33,7 @@ def test_the_options_reference_is_current():
     )
 
 
-@pytest.mark.parametrize(("page", "line"), command_lines())
+@pytest.mark.parametrize(("page", "line"), command_lines(["train.py", "test.py"]))
 def test_documented_command_lines_parse(page, line):
     entry, *argv = shlex.split(line, comments=True)
     argv = [word for word in argv if word != "..."]
@@ -46,9 +49,24 @@ def test_documented_command_lines_parse(page, line):
     assert parser.parse(argv).name
 
 
+@pytest.mark.parametrize(("page", "line"), command_lines(TOOLS))
+def test_documented_command_lines_of_tools_parse(page, line):
+    entry, *argv = shlex.split(line)
+    assert script(entry).parser().parse_args(argv)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_tool_has_a_documented_line_and_a_manual(tool, capsys):
+    assert any(line.startswith(tool) for page, line in command_lines(TOOLS) if page == "tools.md")
+    with pytest.raises(SystemExit, match="0"):
+        script(tool).main(["--help"])
+    assert script(tool).__doc__.splitlines()[0] in capsys.readouterr().out
+
+
 def test_every_flag_in_the_documents_exists():
     known = set(re.findall(r"`--(\w+)`", (ROOT / "docs" / "options.md").read_text()))
     known |= {"help", "nproc_per_node", "blur_px", "depth", "noise", "upgrade"}
+    known |= {a.dest for tool in TOOLS for a in script(tool).parser()._actions}
     of_pip = {"use", "pep517"}
     for page in PAGES:
         flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", page.read_text()))

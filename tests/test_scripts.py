@@ -4,9 +4,10 @@ import time
 
 from PIL import Image
 
-from datasets import make_demo_data
 from scripts import demo, demo_style
-from tests.helpers import pictures
+from tests.helpers import pictures, script
+
+make_demo_data = script("datasets/make_demo_data.py")
 
 
 def test_demo_data_is_the_same_at_every_call_and_quick(tmp_path):

@@ -1,0 +1,124 @@
+"""Put the pictures of two folders side by side, A left and B right (--dataset_mode aligned).
+
+    python datasets/combine_A_and_B.py --fold_A A --fold_B B --fold_AB AB
+
+A and B hold one sub-folder per split (train, val, test), and AB gets the same; or the images
+directly. Partners have equal names, or names that end in _A and _B: 1.jpg and 1.png, 1_A.jpg and
+1_B.jpg (these become 1.jpg). They must be of one size.
+
+A combined file has the extension of both, or .png if they differ; JPEG is written with quality 95
+and full colour resolution. Rotation noted by a camera is applied, transparency becomes white. What
+cannot work is told before anything is written. 16-bit and float images are refused, since they
+would be cut to 8 bits; --dataset_mode aligned reads separate folders trainA and trainB as well.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from data.image_folder import is_image_file, make_dataset, subfolders  # noqa: E402
+from data.pairs import pair_by_stem, stem_key  # noqa: E402
+from util.errors import UserError, one_line_errors  # noqa: E402
+from util.image_read import load_image  # noqa: E402
+from util.side_by_side import eight_bit_header, glue, save  # noqa: E402
+from util.tool import ToolParser, for_each, refuse_inside, some  # noqa: E402
+
+APART = (
+    "keep the folders A/ and B/ apart, as trainA and trainB of one folder: "
+    "--dataset_mode aligned reads them"
+)
+
+
+def parser() -> ToolParser:
+    parser = ToolParser(__doc__)
+    parser.add_argument("--fold_A", required=True, help="folder of the left pictures")
+    parser.add_argument("--fold_B", required=True, help="folder of the right pictures")
+    parser.add_argument("--fold_AB", required=True, help="where the combined ones go")
+    parser.add_argument("--num_imgs", type=int, help="so many pairs per split at most; all")
+    parser.add_argument(
+        "--use_AB", action="store_true", help="accepted; endings _A and _B are always understood"
+    )
+    parser.add_argument("--no_multiprocessing", action="store_true", help="in this process alone")
+    return parser
+
+
+def splits(A: str, B: str) -> list[str]:
+    """Names of the splits; [""] if the images lie directly in A."""
+    for folder in (A, B):
+        if not os.path.isdir(folder):
+            raise UserError(f"{folder}: not a folder")
+    if any(is_image_file(name) for name in os.listdir(A)):
+        return [""]
+    in_A, in_B = ({name for name in subfolders(f) if name[0] != "."} for f in (A, B))
+    if alone := sorted(in_A ^ in_B):
+        has, lacks = (A, B) if alone[0] in in_A else (B, A)
+        raise UserError(f"{lacks}: no folder {alone[0]}, which {has} has; add it, or move it away")
+    return some(sorted(in_A), A)
+
+
+def pairs_of(A: str, B: str) -> list[tuple[str, str]]:
+    """Of one split, sorted."""
+    A_paths, B_paths = (some(make_dataset(folder), folder) for folder in (A, B))
+    return pair_by_stem(A_paths, A, B_paths, B)
+
+
+def check(A: str, B: str) -> None:
+    """Refuse a pair that its headers tell will not go into one file."""
+    sizes = ["x".join(map(str, eight_bit_header(path, APART).size)) for path in (A, B)]
+    if sizes[0] != sizes[1]:
+        raise UserError(
+            f"{A} is {sizes[0]} px, {B} {sizes[1]}: partners must be of one size; scale one of them"
+        )
+
+
+def combined_name(A: str, B: str, fold_A: str) -> str:
+    """Below the folder of the split: what the partners' names have in common."""
+    ending = os.path.splitext(A)[1]
+    same = ending.lower() == os.path.splitext(B)[1].lower()
+    return stem_key(A, fold_A) + (ending if same else ".png")
+
+
+def combine(A: str, B: str, AB: Path) -> None:
+    """Write one combined file."""
+    left, right = load_image(A), load_image(B)
+    try:
+        both = glue(left, right)
+    except UserError as error:
+        raise UserError(f"{A}, {B}: {error}") from error
+    save(both, AB)
+
+
+def plan(args: argparse.Namespace) -> dict[str, list[tuple[str, str, Path]]]:
+    """Split -> (A, B, combined file), all checked."""
+    jobs = {}
+    for split in splits(args.fold_A, args.fold_B):
+        A, B, AB = (os.path.join(f, split) for f in (args.fold_A, args.fold_B, args.fold_AB))
+        for folder in (args.fold_A, args.fold_B):
+            refuse_inside(AB, folder, "--fold_AB")
+        pairs = pairs_of(A, B)[: args.num_imgs]
+        for pair in pairs:
+            check(*pair)
+        jobs[split] = [(*pair, Path(AB, combined_name(*pair, A))) for pair in pairs]
+    return jobs
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Combine; returns the exit code."""
+    args = parser().parse_args(argv)
+    if args.num_imgs is not None and args.num_imgs < 1:
+        raise UserError(f"--num_imgs {args.num_imgs}: accepted: 1 or more")
+    by_split = plan(args)
+    everything = [job for jobs in by_split.values() for job in jobs]
+    for_each(combine, everything, parallel=not args.no_multiprocessing)
+    for split, jobs in by_split.items():
+        print(f"{split or 'images'}: {len(jobs)} pairs in {Path(args.fold_AB, split)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
