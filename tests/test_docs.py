@@ -12,6 +12,7 @@ from scripts.write_options_reference import reference
 from tests.helpers import ROOT, TINY, make_aligned, photo
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
+from util import get_data
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -49,6 +50,7 @@ def test_documented_command_lines_parse(page, line):
 def test_every_flag_in_the_documents_exists():
     known = set(re.findall(r"`--(\w+)`", (ROOT / "docs" / "options.md").read_text()))
     known |= {"help", "nproc_per_node", "blur_px", "depth", "noise", "upgrade"}
+    known |= set(re.findall(r"--(\w+)", get_data.parser().format_help()))
     of_pip = {"use", "pep517"}
     for page in PAGES:
         flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", page.read_text()))
