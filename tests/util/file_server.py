@@ -1,5 +1,6 @@
 """A web server on this machine that can be told to misbehave."""
 
+import gzip
 import hashlib
 import ssl
 import threading
@@ -25,6 +26,7 @@ class FileServer(ThreadingHTTPServer):
         self.faults: list = []
         self.requests: list[tuple[str, str | None]] = []  # path, Range
         self.ignores_if_range = False
+        self.tags_ranges = True
         self.stopped = threading.Event()
         if context:
             self.socket = context.wrap_socket(self.socket, server_side=True)
@@ -57,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(fault, int):
             self._head(fault, {"Content-Length": "5", "Retry-After": "0"}, b"sorry")
         elif fault == "html":
-            self._head(200, {"Content-Type": "text/html"}, b"<html>Please log in</html>")
+            self._head(200, {"Content-Type": "text/html"}, b"Please log in")
         elif fault == "html_unsaid":
             self._head(200, {"Content-Length": "9"}, b" \n<html> ")
         elif fault == "empty":
@@ -75,10 +77,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _file(self, content: bytes, fault: str | None) -> None:
+        server = self.server
         tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         start, total = 0, len(content)
         wanted = self.headers["Range"]
-        fits = self.headers["If-Range"] in (None, tag) or self.server.ignores_if_range
+        fits = self.headers["If-Range"] in (None, tag) or server.ignores_if_range
         if wanted and fault != "no_range" and fits:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
         if start >= total:
@@ -87,9 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
         if start:
             first = start - 10 if fault == "wrong_range" else start
             headers["Content-Range"] = f"bytes {first}-{total - 1}/{total}"
+            if not server.tags_ranges:
+                del headers["ETag"]
         if Path(self.path).suffix == ".gz":
             headers["Content-Encoding"] = "gzip"  # as some servers say of a .tar.gz
         body = content[start:]
+        if "gzip" in self.headers.get("Accept-Encoding", "gzip"):
+            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
         if fault in ("chunked", "short_chunked"):
             return self._chunked(headers, body, whole=fault == "chunked")
         self._head(206 if start else 200, {"Content-Length": str(len(body)), **headers})

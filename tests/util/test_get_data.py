@@ -23,7 +23,7 @@ import torch
 from options import test_options, train_options
 from tests.helpers import ROOT, environment
 from tests.util.file_server import FileServer
-from util import download, get_data, published, unpack, web
+from util import download, get_data, published, unpack, web, work_folder
 from util.errors import UserError
 from util.get_data import GetData, main
 from util.web import Patience
@@ -141,7 +141,7 @@ def test_a_data_set_comes_whole_with_what_to_type_next(server, capfd):
     assert sorted(os.listdir("datasets")) == [".downloads.json", "maps"]
     out = capfd.readouterr().out
     assert SHA256 in out and NEXT in out
-    assert main(["cyclegan", "maps", "--mirror", server.url]) == 0
+    assert main(["cyclegan", "--mirror", server.url, "maps"]) == 0, "in any order"
     out = capfd.readouterr().out
     assert "there already" in out and NEXT in out and len(server.requests) == 1
 
@@ -266,14 +266,20 @@ def test_a_part_without_a_sure_mark_is_fetched_anew(server, tmp_path):
     assert (tmp_path / "f.zip").read_bytes() == (tmp_path / "g.zip").read_bytes() == ARCHIVE
 
 
-@pytest.mark.parametrize("ignores_if_range", [False, True])
-def test_a_file_that_changed_in_between_is_fetched_anew(server, tmp_path, ignores_if_range):
-    new = zipped(FILES | {"new.jpg": b"n"})
+@pytest.mark.parametrize(
+    ("ignores_if_range", "tags_ranges", "longer"),
+    [(False, True, False), (True, True, False), (True, False, True)],
+)
+def test_a_file_that_changed_in_between_is_fetched_anew(
+    server, tmp_path, ignores_if_range, tags_ranges, longer
+):
+    new = zipped(FILES | {"new.jpg": b"n"}) if longer else zipped(dict(reversed(FILES.items())))
+    assert longer or len(new) == len(ARCHIVE)
     server.faults = ["cut"]
     with pytest.raises(UserError, match="broke off; .* are kept: the same command goes on"):
         download.fetch(server.url + URL, tmp_path / "f.zip", Patience(tries=1))
     server.files[URL] = new
-    server.ignores_if_range = ignores_if_range
+    server.ignores_if_range, server.tags_ranges = ignores_if_range, tags_ranges
     assert download.fetch(server.url + URL, tmp_path / "f.zip", QUICK).size == len(new)
     assert (tmp_path / "f.zip").read_bytes() == new
 
@@ -371,9 +377,18 @@ def test_https_comes_first(tls_server, certificate, capfd, monkeypatch):
 
 def test_http_is_the_second_choice_and_said(server, capfd, monkeypatch):
     monkeypatch.setattr(published, "HOST", server.address)
-    assert main(["cyclegan", "maps"]) == 0
+    server.faults = [503]
+    assert main(["cyclegan", "maps", "--tries", "2"]) == 0
     assert contents("datasets/maps") == FILES
     assert "trying http, whose connection is not protected" in capfd.readouterr().err
+
+
+def test_https_that_is_only_busy_is_not_left_for_http(tls_server, certificate, capfd, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setattr(published, "HOST", tls_server.address)
+    tls_server.faults = [503, "drop", "drop", 503]
+    line = error_of(capfd, "cyclegan", "maps", "--tries", "4", code=1)
+    assert line.startswith("error: https://") and len(tls_server.requests) == 4
 
 
 def test_a_false_certificate_is_not_answered_with_http(tls_server, capfd, monkeypatch):
@@ -535,6 +550,23 @@ def test_a_full_disk_is_one_line_and_goes_on_later(server, monkeypatch, capfd):
     assert contents("datasets/maps") == FILES and len(server.requests) == 1
 
 
+def test_a_file_in_the_place_of_a_folder_is_one_line(server, capfd):
+    Path("file").touch()
+    Path("D/maps").parent.mkdir()
+    Path("D/maps").touch()
+    argv = ["cyclegan", "maps", "--mirror", server.url, "--out"]
+    assert "is a file; delete it" in error_of(capfd, *argv, "D", code=2)
+    assert "cannot be written" in error_of(capfd, *argv, "file", code=1)
+    assert "cannot be written" in error_of(capfd, *argv, "file/below", code=1)
+    assert not server.requests
+
+
+def test_the_folder_of_a_process_that_just_ended_is_not_taken(server, capfd, monkeypatch):
+    monkeypatch.setattr(work_folder.fcntl, "flock", lambda *args: shutil.rmtree("datasets"))
+    line = error_of(capfd, "cyclegan", "maps", "--mirror", server.url, code=1)
+    assert "has just ended with it; try again" in line and everything() == []
+
+
 def test_two_at_a_time_do_not_disturb_each_other(server, capfd):
     server.files[URL] = zipped(FILES | {"big.jpg": os.urandom(200_000)})
     server.faults = ["slow"]
@@ -606,6 +638,14 @@ def test_without_a_name_the_terminal_is_asked(server, monkeypatch, capfd, answer
     path = GetData(patience=QUICK).get("datasets")
     assert path.endswith("datasets/horse2zebra") and contents(path) == FILES
     assert "   2 horse2zebra\n" in capfd.readouterr().out
+
+
+def test_cityscapes_is_not_handed_on_even_if_listed(server, monkeypatch, capfd):
+    monkeypatch.setattr(published, "HOST", server.address)
+    server.files["/cyclegan/datasets/"] = LISTING
+    monkeypatch.setattr("builtins.input", lambda prompt: "cityscapes")
+    assert main(["cyclegan"]) == 2
+    assert "licence" in capfd.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("answer", "says"), [

@@ -128,6 +128,13 @@ def test_a_bomb_is_refused(room, ending):
     assert_refused(path, "unpacks to far more than its size")
 
 
+def test_a_bomb_in_pieces_is_refused(room, monkeypatch):
+    monkeypatch.setattr(unpack_module, "ALWAYS_ALLOWED", 50_000)
+    files = {f"{i}.jpg": bytes(20_000) for i in range(3)}
+    assert_refused(make_zip(room / "a.zip", files), "far more than its size")
+    assert_refused(make_tar(room / "a.tar.gz", *files.items()), "far more than its size")
+
+
 def test_a_bomb_of_many_files_is_refused(room):
     files = {f"{i}.jpg": b"" for i in range(11)}
     assert_refused(make_zip(room / "a.zip", files), "more than 10 files", max_entries=10)
@@ -149,6 +156,22 @@ def test_a_declared_size_is_not_believed(room, declared):
     assert path.read_bytes().count(size) >= 1
     path.write_bytes(path.read_bytes().replace(size, declared.to_bytes(4, "little")))
     assert_refused(path, "damaged")
+
+
+def test_a_size_below_zero_is_refused(room):
+    """Python would go back in the archive, and read the same header for ever."""
+    info = tarfile.TarInfo("x")
+    info.size = -512
+    (room / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    assert_refused(room / "a.tar", "damaged .a size of -512 bytes")
+
+
+def test_the_check_sum_at_the_end_of_gzip_is_looked_at(room):
+    path = make_tar(room / "a.tar.gz", ("x", b"1"))
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1
+    path.write_bytes(content)
+    assert_refused(path, "damaged .CRC check failed")
 
 
 def test_a_header_larger_than_any_name_is_refused(room):
