@@ -2,8 +2,8 @@
 
     python benchmarks/start_up.py [--images 20000] [--rounds 3]
 
-Makes 128 x 128 px JPEG and PNG files in a temporary folder, which is in the system's cache when it is
-read. Medians of the rounds: listing, the quick look at every header, and decoding all.
+Makes 128 x 128 px JPEG and PNG files in a temporary folder; the system has them in its cache when
+they are read. Medians of the rounds: listing, the quick look at every header, and decoding all.
 """
 
 import argparse

@@ -45,7 +45,7 @@ def pair_by_stem(
             f"{len(A) + len(B)} images in {A_folder} and {B_folder})"
         )
         if not skip_alone:
-            raise UserError(f"{told}; add it, or move the file away, or give --bad_images skip")
+            raise UserError(f"{told}; add it, or move the file away")
         warn(f"{told}; left out (--bad_images skip)")
     return [(A[key], B[key]) for key in sorted(A.keys() & B.keys())]
 

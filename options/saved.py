@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from util import checkpoint
+from util import atomic
 from util.errors import UserError
 
 # Of one call, not of the run.
@@ -50,8 +50,8 @@ def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) ->
     text = yaml.safe_dump(kept, allow_unicode=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(folder / f"{stem}.txt", (table + "\n").encode())
-        checkpoint.write(folder / f"{stem}.yaml", text.encode())
+        atomic.write(folder / f"{stem}.txt", (table + "\n").encode())
+        atomic.write(folder / f"{stem}.yaml", text.encode())
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder"

@@ -24,7 +24,7 @@ from tests.helpers import (
     needed_flags,
 )
 from tests.helpers import train as run_train
-from util import checkpoint, snapshots
+from util import atomic, checkpoint, snapshots
 
 CPU = ["--gpu_ids", "-1"]
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", "1"]
@@ -350,7 +350,7 @@ class TestFailingDisks:
     @pytest.fixture
     def failing(self, monkeypatch):
         """A disk on which nothing more can be written from the n-th checkpoint on."""
-        saves, real = [], checkpoint.write
+        saves, real = [], atomic.write
         plan = {"from": 2, "to": 10**9}
 
         def write(path, content):
@@ -361,7 +361,7 @@ class TestFailingDisks:
                 raise OSError(28, "No space left on device")
             real(path, content)
 
-        monkeypatch.setattr(checkpoint, "write", write)
+        monkeypatch.setattr(atomic, "write", write)
         return plan
 
     def test_a_full_disk_ends_in_one_line_with_the_old_checkpoint_whole(

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import pickletools
 import re
 from collections.abc import Container, Iterable
@@ -13,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from util import atomic
 from util.errors import UserError, did_you_mean
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
@@ -35,7 +35,7 @@ def weights_path(folder: str | Path, epoch: str | int, name: str) -> Path:
 def save(obj: Any, path: Path) -> None:
     """torch.save that appears under its name only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, to_bytes(obj))
+    atomic.write(path, to_bytes(obj))
 
 
 def to_bytes(obj: Any) -> bytes:
@@ -43,20 +43,6 @@ def to_bytes(obj: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(obj, buffer)
     return buffer.getvalue()
-
-
-def write(path: Path, content: bytes) -> None:
-    """A file that appears under its name when its last byte is on disk."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> Any:

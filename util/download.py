@@ -12,6 +12,7 @@ from typing import NamedTuple
 import requests
 from tqdm import tqdm
 
+from util import atomic
 from util.errors import UserError
 from util.web import PATIENCE, Again, Patience, check_status, get, persist, read, shown
 
@@ -66,9 +67,7 @@ def digest_of(path: Path) -> "hashlib._Hash":
 
 def write_json(path: Path, value: dict) -> None:
     """A small file, old or new but never half."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(part, path)
+    atomic.write(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 class _Part:

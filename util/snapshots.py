@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from util import checkpoint
+from util import atomic, checkpoint
 from util.errors import UserError, warn
 
 LATEST = "latest"
@@ -184,13 +184,13 @@ def _write_unit(folder: Path, contents: dict[str, bytes], facts: dict[str, Any])
     folder.mkdir(parents=True)
     files = {}
     for name, content in contents.items():
-        checkpoint.write(folder / name, content)
+        atomic.write(folder / name, content)
         (folder / name).chmod(0o444)  # `cp` onto a published name would write through the link
         files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     versions = {"torch": torch.__version__, "python": platform.python_version()}
     saved = time.strftime("%Y-%m-%d %H:%M:%S")
     manifest = {**facts, "files": files, "versions": versions, "saved": saved}
-    checkpoint.write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+    atomic.write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 def _sync(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from util import checkpoint
+from util import atomic
 from util.errors import CANNOT_WRITE, UserError, did_you_mean
 
 
@@ -65,7 +65,7 @@ def write(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(path, content)
+        atomic.write(path, content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
