@@ -66,7 +66,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
         make_room(opt.run_dir, opt.overwrite, keep=opt.continue_train)
         options.save(opt.run_dir)
     view = Visualizer(opt.run_dir, opt.name, last, writes, view_state, **showing(opt))
-    with Keeper(model, view, at, len(dataset), signals, **keeping(opt)) as keeper:
+    with view, Keeper(model, view, at, len(dataset), signals, **keeping(opt)) as keeper:
         for epoch in range(at.epoch, last + 1):
             train_epoch(opt, dataset, model, view, keeper)
             keeper.end_epoch(last=epoch == last)

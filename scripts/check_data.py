@@ -36,9 +36,8 @@ THUMBNAILS = 24  # of a side of a phase
 THUMBNAIL_PX = 160
 
 
-@one_line_errors
-def main(argv: list[str] | None = None) -> int:
-    """Check; returns the exit code."""
+def parser() -> argparse.ArgumentParser:
+    """The script's own flags."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -48,7 +47,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--page", nargs="?", type=Path, const=Path("data_check"), metavar="FOLDER",
                         help="write a contact sheet, FOLDER/index.html")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="headers only, as train.py does")
-    args, more = parser.parse_known_args(argv)
+    return parser
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Check; returns the exit code."""
+    args, more = parser().parse_known_args(argv)
     phases = args.phase or [p for p in PHASES if likely_modes(args.dataroot, p)] or ["train"]
     phases = [p for p in phases if "single" not in likely_modes(args.dataroot, p)] or phases[:1]
     mode = args.dataset_mode or guess(args.dataroot, phases)
