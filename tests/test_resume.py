@@ -264,7 +264,7 @@ class TestKillInsideSaving:
             return call
 
         for module, names in ((os, ("replace", "link", "fsync", "open")),
-                              (shutil, ("rmtree",)), (checkpoint, ("write",))):  # fmt: skip
+                              (shutil, ("rmtree",)), (atomic, ("write",))):  # fmt: skip
             for name in names:
                 monkeypatch.setattr(module, name, counted(getattr(module, name)))
         for allowed in range(60):
