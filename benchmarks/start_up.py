@@ -32,13 +32,13 @@ class Files:
     def __init__(self, paths: list[str]) -> None:
         self.paths = paths
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         return {"A": self.paths}
 
-    def wanted_channels(self, side: str) -> set[int]:
+    def checked_channels(self, side: str) -> set[int]:
         return {3}
 
-    def own_problems(self, headers: dict) -> dict[str, str]:
+    def checked_problems(self, headers: dict) -> dict[str, str]:
         return {}
 
 
@@ -77,7 +77,7 @@ def main() -> int:
         print(f"{len(files.paths)} images, {cores} cores, seconds, medians of {args.rounds}:")
         print(f"listing    {median_s(args.rounds, lambda: list_images(name)):6.2f}")
         print(f"quick look {median_s(args.rounds, lambda: look_at(files, transform)):6.2f}")
-        print(f"decode all {median_s(1, lambda: look_at(files, transform, cores)):6.2f}")
+        print(f"decode all {median_s(1, lambda: look_at(files, transform, None, cores)):6.2f}")
     return 0
 
 

@@ -7,11 +7,11 @@ docs/new_dataset.md.
 import argparse
 from collections.abc import Callable
 
-from data.base_dataset import BaseDataset, get_transform
+from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform
 from data.check import doubts, look_at, refuse_bad, refuse_mixed_sizes
 from data.loader import Loader
 from util import distributed
-from util.errors import warn
+from util.errors import UserError, warn
 from util.registry import Registry
 
 registry = Registry("data", "dataset", base="BaseDataset")
@@ -33,7 +33,10 @@ def create_dataset(opt: argparse.Namespace) -> Loader:
     Raises:
         UserError: folders or images are missing, damaged, or do not fit together.
     """
-    dataset = registry.find(opt.dataset_mode)(opt)
+    kind = registry.find(opt.dataset_mode)
+    if opt.pairs and not kind.reads_pairs:
+        raise UserError(f"--pairs {opt.pairs}: it belongs to --dataset_mode aligned; give that too")
+    dataset = kind(opt)
     sizes = check(opt, dataset)
     return Loader(
         dataset,
@@ -59,8 +62,8 @@ def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int]
     """
     if not opt.isTrain and opt.batch_size == 1:  # test tells of each file on its page
         return {}
-    upright = {"crop_pos": (0, 0), "flip": False}
-    found = look_at(dataset, get_transform(opt, upright, convert=False))
+    transform = get_transform(opt, NO_AUGMENTATION, convert=False)
+    found = look_at(dataset, transform, opt.value_range)
     if opt.isTrain and opt.bad_images == "stop":
         refuse_bad(found)
     for line in doubts(found, opt.dataset_mode) if opt.isTrain else ():

@@ -1,11 +1,14 @@
 """Pairs, A and B: side by side in one file, in two folders, or named by a table (pix2pix)."""
 
 import argparse
+import functools
 import os
 
-from data.base_dataset import BaseDataset, get_params
+from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_params, get_transform
+from data.check import Blank
 from data.layout import domain_folders
 from data.pairs import Pair, pair_by_stem, read_pairs
+from data.transforms import size_before_crop
 from util.errors import BadImage, warn
 from util.image_header import Header
 from util.planes import Picture
@@ -20,16 +23,7 @@ class AlignedDataset(BaseDataset):
     <dataroot>/A/<phase>/1.jpg, B/<phase>/1.png  of equal names
     """
 
-    @staticmethod
-    def modify_commandline_options(
-        parser: argparse.ArgumentParser, is_train: bool
-    ) -> argparse.ArgumentParser:
-        parser.add_argument(
-            "--pairs", metavar="FILE",
-            help="CSV file of pairs: columns A, B and maybe phase; files relative to --dataroot, "
-            "by default the table's folder",
-        )  # fmt: skip
-        return parser
+    reads_pairs = True
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
@@ -61,12 +55,19 @@ class AlignedDataset(BaseDataset):
 
     def __getitem__(self, index: int) -> dict:
         A_path, B_path = self.pairs[index]
-        A, B = self._halves(A_path) if A_path == B_path else self._two_files(A_path, B_path)
+        A, B = self._halves(A_path) if self.AB_paths else self._two_files(A_path, B_path)
+        if self._scaled(A.size) != self._scaled(B.size):
+            raise BadImage(A_path, _differ(A.size, B_path, B.size), REMEDY)
         params = get_params(self.opt, A.size)
         A, B = self.transform_for("A", params)(A), self.transform_for("B", params)(B)
-        if A.shape[1:] != B.shape[1:]:
-            raise BadImage(A_path, _differ(A.shape[:0:-1], B_path, B.shape[:0:-1]), REMEDY)
         return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
+
+    def _scaled(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) px by `--preprocess`, where crop and flip are shared."""
+        o = self.opt
+        if "crop" in o.preprocess:
+            return size_before_crop(o.preprocess, size, o.load_size)
+        return get_transform(o, NO_AUGMENTATION, convert=False)(Blank(size)).size
 
     def _halves(self, path: str) -> tuple[Picture, Picture]:
         left = right = self.picture(path, "A")
@@ -80,17 +81,20 @@ class AlignedDataset(BaseDataset):
     def _two_files(self, A_path: str, B_path: str) -> tuple[Picture, Picture]:
         return self.picture(A_path, "A"), self.picture(B_path, "B")
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         if self.AB_paths:
             return {"AB": self.AB_paths}
         return {"A": [A for A, _ in self.pairs], "B": [B for _, B in self.pairs]}
 
-    def own_problems(self, headers: dict[str, Header]) -> dict[str, str]:
+    def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
         found = {p: _odd(headers[p].size) for p in self.AB_paths
                  if p in headers and headers[p].size[0] % 2}  # fmt: skip
-        if not self.AB_paths and self.opt.preprocess != "resize_and_crop":
+        if not self.AB_paths:
+            scaled = functools.cache(self._scaled)
             for A, B in self.pairs:
-                if A in headers and B in headers and headers[A].size != headers[B].size:
+                if not (A in headers and B in headers):
+                    continue
+                if scaled(headers[A].size) != scaled(headers[B].size):
                     found[A] = f"{_differ(headers[A].size, B, headers[B].size)}; {REMEDY}"
         return found
 

@@ -24,6 +24,7 @@ class BaseDataset(data.Dataset, ABC):
     A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string.
     """
 
+    reads_pairs = False  # whether `--pairs` has a meaning
     repeat = 1  # times in a row that an epoch yields each sample
 
     def __init__(self, opt: argparse.Namespace) -> None:
@@ -47,16 +48,16 @@ class BaseDataset(data.Dataset, ABC):
 
     # What the check before training asks for; see data/check.py.
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         """Side ("A", "B", or "AB" for both in one file) -> its image files, for the check before
         training. A dataset that reads its files in its own way names none."""
         return {}
 
-    def wanted_channels(self, side: str) -> set[int]:
-        """How many channels the images of a side of `files()` have to give."""
+    def checked_channels(self, side: str) -> set[int]:
+        """How many channels the images of a side of `checked_files()` have to give."""
         return {self.channels()["AB".index(letter)] for letter in side}
 
-    def own_problems(self, headers: dict[str, Header]) -> dict[str, str]:
+    def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
         """File -> what is wrong with it, as far as only this dataset knows."""
         return {}
 
@@ -113,6 +114,9 @@ class BaseDataset(data.Dataset, ABC):
         label = self.opt.label_A if side == "A" else self.opt.label_B
         method = Image.Resampling.NEAREST if label else Image.Resampling.BICUBIC
         return get_transform(self.opt, params, method=method)
+
+
+NO_AUGMENTATION = {"crop_pos": (0, 0), "flip": False}  # as of get_params
 
 
 def get_params(opt: argparse.Namespace, size: tuple[int, int]) -> dict:

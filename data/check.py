@@ -3,7 +3,7 @@
 import itertools
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,7 +11,14 @@ from typing import Protocol
 from data.transforms import Transform
 from util.errors import BadImage, UserError, say
 from util.image_header import Header, looks_cut_off, read_header
-from util.image_read import check_pixels, wrong_channels
+from util.image_read import (
+    Range,
+    check_pixels,
+    range_of,
+    value_limits,
+    without_range,
+    wrong_channels,
+)
 
 MOST_FILES = 30_000  # that the quick look opens; of more, so many at equal distances
 Size = tuple[int, int]  # (width, height) px
@@ -20,11 +27,11 @@ Size = tuple[int, int]  # (width, height) px
 class Checked(Protocol):
     """What a data set tells about its files."""
 
-    def files(self) -> dict[str, list[str]]: ...
+    def checked_files(self) -> dict[str, list[str]]: ...
 
-    def wanted_channels(self, side: str) -> set[int]: ...
+    def checked_channels(self, side: str) -> set[int]: ...
 
-    def own_problems(self, headers: dict[str, Header]) -> dict[str, str]: ...
+    def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]: ...
 
 
 @dataclass
@@ -54,25 +61,43 @@ class Findings:
         return most + (f", and {len(kinds) - 3} other kinds" if len(kinds) > 3 else "")
 
 
-def look_at(dataset: Checked, transform: Transform, workers: int = 0) -> Findings:
+def look_at(
+    dataset: Checked,
+    transform: Transform,
+    value_range: Sequence[float] | None = None,
+    workers: int = 0,
+) -> Findings:
     """Look at the files that a data set names.
 
     Args:
         transform: `--preprocess` without the conversion to a tensor; sizes go through it.
+        value_range: `--value_range`.
         workers: processes that decode every file; 0 reads the headers only, of at most MOST_FILES.
     """
-    sides = {side: list(dict.fromkeys(paths)) for side, paths in dataset.files().items()}
-    all_paths = list(dict.fromkeys(itertools.chain(*sides.values())))
-    step = 1 if workers else -(-len(all_paths) // MOST_FILES) or 1
-    paths = all_paths[::step]
-    found = Findings((len(paths), len(all_paths)), halved="AB" in sides)
-    for path, header in zip(paths, _read_all(paths, workers), strict=True):
+    sides = {side: list(dict.fromkeys(paths)) for side, paths in dataset.checked_files().items()}
+    ranges = {path: range_of(value_range, side[0]) for side in sides for path in sides[side]}
+    step = 1 if workers else -(-len(ranges) // MOST_FILES) or 1
+    looked = dict(itertools.islice(ranges.items(), 0, None, step))
+    found = Findings((len(looked), len(ranges)), halved="AB" in sides)
+    for path, header in zip(looked, _read_all(looked, workers), strict=True):
         (found.headers if isinstance(header, Header) else found.bad)[path] = header
-    for path, why in dataset.own_problems(found.headers).items():
+    if _reads_in_its_own_way(dataset):
+        return found
+    for path, why in dataset.checked_problems(found.headers).items():
         found.bad.setdefault(path, f"{path}: {why}")
     for side, side_paths in sides.items():
         _fit(found, side, [p for p in side_paths if p in found.headers], transform, dataset)
     return found
+
+
+def _reads_in_its_own_way(dataset: Checked) -> bool:
+    """Whether a subclass has replaced the method that makes samples, but not what it tells."""
+    for kind in type(dataset).__mro__:
+        if "checked_files" in vars(kind):
+            return False
+        if "__getitem__" in vars(kind):
+            return True
+    return True
 
 
 def refuse_bad(found: Findings) -> None:
@@ -80,13 +105,14 @@ def refuse_bad(found: Findings) -> None:
     if not found.bad:
         return
     told = list(found.bad.values())
+    some_left = len(told) < found.looked_at[0]
     if len(told) == 1:
-        raise UserError(f"{told[0]}, or go on without it: --bad_images skip")
+        raise UserError(told[0] + ", or go on without it: --bad_images skip" * some_left)
     for line in told:
         say(line, sys.stderr)
     raise UserError(
         f"{told[0]}; {len(told) - 1} more of {found.looked_at[0]} images cannot be used (listed "
-        "above); --bad_images skip goes on without them"
+        "above)" + "; --bad_images skip goes on without them" * some_left
     )
 
 
@@ -118,31 +144,38 @@ def refuse_mixed_sizes(found: Findings, batch_size: int, preprocess: str) -> Non
         )
 
 
-def _read_all(paths: list[str], workers: int) -> Iterable[Header | str]:
+def _read_all(files: dict[str, Range | None], workers: int) -> Iterable[Header | str]:
     """The header of each file, or what is wrong with it."""
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(_decode_one, paths, chunksize=16)
+            yield from pool.map(_decode_one, files, files.values(), chunksize=16)
         return
     with ThreadPoolExecutor(8) as pool:  # network folders answer late, but many at a time
-        yield from pool.map(_decode_one if workers else _read_one, paths)
+        yield from pool.map(_decode_one if workers else _read_one, files, files.values())
 
 
-def _read_one(path: str) -> Header | str:
-    return _told(path, lambda: check_pixels(path) if looks_cut_off(path) else read_header(path))
+def _read_one(path: str, value_range: Range | None) -> Header | str:
+    def read() -> Header:
+        header = check_pixels(path) if looks_cut_off(path) else read_header(path)
+        if value_limits(header.dtype, value_range) is None:
+            raise without_range(path, header.dtype)
+        return header
+
+    return _told(path, read)
 
 
-def _decode_one(path: str) -> Header | str:
-    return _told(path, lambda: check_pixels(path))
+def _decode_one(path: str, value_range: Range | None) -> Header | str:
+    return _told(path, lambda: check_pixels(path, value_range, values_too=True))
 
 
 def _told(path: str, read: Callable[[], Header]) -> Header | str:
     try:
-        return read()
-    except BadImage as error:
+        try:
+            return read()
+        except OSError:
+            return check_pixels(path)  # which tries again
+    except UserError as error:
         return str(error)
-    except OSError as error:
-        return str(BadImage(path, f"cannot be read ({error.strerror})"))
 
 
 def _fit(
@@ -151,7 +184,7 @@ def _fit(
     """Sizes after the transform, and channels, of the files of one side."""
     final: dict[Size, str] = {}
     after: dict[Size, Size | str] = {}
-    wanted, seen = dataset.wanted_channels(side), defaultdict(list)
+    wanted, seen = dataset.checked_channels(side), defaultdict(list)
     for path in paths:
         seen[found.headers[path]].append(path)
     for header, same in seen.items():

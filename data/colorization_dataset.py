@@ -37,8 +37,8 @@ class ColorizationDataset(BaseDataset):
         A, B = rgb_to_lab(photo.array() if isinstance(photo, Planes) else np.asarray(photo))
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         return {"A": self.AB_paths}
 
-    def wanted_channels(self, side: str) -> set[int]:
+    def checked_channels(self, side: str) -> set[int]:
         return {3}  # also made from grey

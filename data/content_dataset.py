@@ -3,10 +3,10 @@
 import argparse
 
 from data.base_dataset import BaseDataset, get_transform
-from data.image_folder import load_image
 from util.errors import UserError
 from util.image import scaled_size
 from util.image_header import Header
+from util.image_read import load_image, range_of
 
 SMALLEST_PX = 16  # below, there is no content to speak of
 
@@ -29,7 +29,7 @@ class ContentDataset(BaseDataset):
         if opt.repeat < 1:
             raise UserError(f"--repeat {opt.repeat}: accepted: a whole number from 1 up")
         self.A_paths = self.images_below("an image, or a folder of images (--dataset_mode content)")
-        self.repeat = opt.repeat
+        self.repeat, self.range = opt.repeat, range_of(opt.value_range, "A")
         self.transform = get_transform(opt)
 
     def __len__(self) -> int:
@@ -37,15 +37,15 @@ class ContentDataset(BaseDataset):
 
     def __getitem__(self, index: int) -> dict:
         path = self.A_paths[index]
-        return {"A": self.transform(load_image(path)), "A_paths": path}
+        return {"A": self.transform(load_image(path, value_range=self.range)), "A_paths": path}
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         return {"A": self.A_paths}
 
-    def wanted_channels(self, side: str) -> set[int]:
+    def checked_channels(self, side: str) -> set[int]:
         return {3}
 
-    def own_problems(self, headers: dict[str, Header]) -> dict[str, str]:
+    def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
         """Look at sizes before hours are spent on the images before."""
         found = {}
         for path, header in headers.items():

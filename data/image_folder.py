@@ -47,18 +47,21 @@ def _collect(folder: str, found: Listing, seen: set[str]) -> None:
     if real in seen:  # a link back up
         return
     seen.add(real)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_symlink() and not os.path.exists(entry.path):
-                found.dangling.append(entry.path)
-            elif entry.is_dir():
-                _collect(entry.path, found, seen)
-            elif is_image_file(entry.name):
-                found.images.append(entry.path)
-            else:
-                found.others[os.path.splitext(entry.name)[1].lower() or "without extension"] += 1
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except PermissionError as error:
+        raise UserError(f"{folder}: this folder may not be read; ask its owner") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            found.dangling.append(entry.path)
+        elif entry.is_dir():
+            _collect(entry.path, found, seen)
+        elif is_image_file(entry.name):
+            found.images.append(entry.path)
+        else:
+            found.others[os.path.splitext(entry.name)[1].lower() or "without extension"] += 1
 
 
 def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[str]:

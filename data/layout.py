@@ -8,6 +8,8 @@ from util.errors import BadImage
 from util.image_header import read_header
 
 Folders = tuple[str, str]
+KINDS = {"aligned": ("paired data", "pix2pix"), "unaligned": ("unpaired data", "cycle_gan"),
+         "colorization": ("photographs", "colorization")}  # fmt: skip
 
 
 def domain_folders(root: str, phase: str) -> Folders | None:
@@ -28,9 +30,11 @@ def likely_modes(root: str, phase: str) -> dict[str, str]:
         found["aligned"] = f"{together[0]} is twice as wide as high, so it may be a pair A|B"
     if folders:
         keys = [{stem_key(p, f) for p in list_images(f).images} for f in folders]
-        if keys[0] and keys[0] == keys[1]:
-            found["aligned"] = f"{folders[0]} and {folders[1]} hold the same names"
-        elif all(keys):
+        both, most = keys[0] & keys[1], max(map(len, keys))
+        if both and 2 * len(both) > most:
+            same = "the same names" if len(both) == most else "mostly the same names"
+            found["aligned"] = f"{folders[0]} and {folders[1]} hold {same}"
+        else:
             found["unaligned"] = f"{folders[0]} and {folders[1]} hold different names"
     if together and not found:
         found["colorization"] = f"{os.path.join(root, phase)} holds single images"
@@ -42,11 +46,17 @@ def likely_modes(root: str, phase: str) -> dict[str, str]:
 def hint(root: str, phase: str, mode: str) -> str:
     """`; did you mean ...?` for a folder that `mode` cannot read, or an empty string."""
     for likely, why in likely_modes(root, phase).items():
-        if likely == "single":
-            break
-        if likely != mode:
-            kind = {"aligned": "paired", "unaligned": "unpaired"}.get(likely, "unpaired")
-            return f"; this looks like {kind} data ({why}): did you mean --dataset_mode {likely}?"
+        if likely not in ("single", mode):
+            kind, model = KINDS[likely]
+            return (
+                f"; this looks like {kind} ({why}): did you mean --dataset_mode {likely}, as of "
+                f"--model {model}?"
+            )
+    if direct := [path for path in list_images(root).images if os.path.dirname(path) == root]:
+        return (
+            f"; {len(direct)} images lie in {root} itself: move them into {phase}, or divide them "
+            "by scripts/split_data.py"
+        )
     for other in ("train", "test", "val"):
         if other != phase and mode in likely_modes(root, other):
             return f"; did you mean --phase {other}?"

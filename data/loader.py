@@ -126,9 +126,11 @@ def _deaf_to_children() -> Iterator[None]:
     here = threading.current_thread() is threading.main_thread()
     number = getattr(signal, "SIGCHLD", None) if here else None  # Windows has none
     before = signal.getsignal(number) if number else None
-    yield
-    if number:
-        signal.signal(number, before)
+    try:
+        yield
+    finally:
+        if number:
+            signal.signal(number, before)
 
 
 class Loader:

@@ -2,10 +2,12 @@
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterable
 
-from util.errors import UserError, warn
+from util.errors import UserError, did_you_mean, warn
 
+KNOWN_PHASES = ("train", "val", "test")
 Pair = tuple[str, str]  # the files of A and of B
 
 
@@ -62,21 +64,28 @@ def read_pairs(table: str, root: str, phase: str) -> list[Pair]:
         with open(table, newline="", encoding="utf-8-sig") as file:
             rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8 text separated by commas"
+        below = os.path.join(root, table)
+        near = f"; did you mean {below}?" if os.path.isfile(below) else ""
         raise UserError(
-            f"--pairs {table}: cannot be read ({error}); accepted: a CSV file of two columns, A "
-            "and B, and maybe a third, phase"
+            f"--pairs {table}: cannot be read ({why}){near}; accepted: a CSV file of two columns, "
+            "A and B, and maybe a third, phase"
         ) from error
     columns = ["A", "B", "phase"]
     if rows and {"A", "B"} <= {cell.strip() for cell in rows[0][1]}:
         columns = [cell.strip() for cell in rows.pop(0)[1]]
-    pairs = []
+    pairs, phases = [], Counter()
     for number, cells in rows:
         row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+        phases[row.get("phase", phase)] += 1
         if row.get("phase", phase) == phase:
             pairs.append(tuple(_file(table, number, row.get(side), root) for side in "AB"))
     if not pairs:
-        phases = "of --phase " + phase if "phase" in columns and rows else "of files"
-        raise UserError(f"--pairs {table}: no row {phases}; accepted: rows of A, B and maybe phase")
+        there = f"; phases there: {', '.join(phases)}" if phases else ""
+        raise UserError(f"--pairs {table}: no row of --phase {phase}{there}")
+    for name in phases.keys() - {phase}:
+        if did_you_mean(name, [phase]) and name not in KNOWN_PHASES:
+            warn(f"--pairs {table}: {phases[name]} rows of phase {name!r} left out; is it {phase}?")
     return pairs
 
 
@@ -84,7 +93,11 @@ def _file(table: str, line: int, name: str | None, root: str) -> str:
     path = os.path.join(root, name or "")
     if not name or not os.path.isfile(path):
         what = f"no file {path}" if name else "a file of A and one of B are needed"
-        raise UserError(f"--pairs {table}, line {line}: {what}; names are relative to {root}")
+        if name and ";" in name:
+            what += "; separate the columns by commas"
+        elif line == 1:
+            what += "; a first line of names has to call the columns A, B (and phase)"
+        raise UserError(f"--pairs {table}, line {line}: {what}; files are relative to {root}")
     return path
 
 

@@ -30,5 +30,5 @@ class SingleDataset(BaseDataset):
         path = self.A_paths[index]
         return {"A": self.transform(self.picture(path, self.side)), "A_paths": path}
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         return {self.side: self.A_paths}

@@ -38,6 +38,6 @@ class TemplateDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.image_paths)
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         """What is looked at before training; leave it out if you read files in your own way."""
         return {"A": self.image_paths}

@@ -38,5 +38,5 @@ class UnalignedDataset(BaseDataset):
             "B_paths": B_path,
         }
 
-    def files(self) -> dict[str, list[str]]:
+    def checked_files(self) -> dict[str, list[str]]:
         return {"A": self.A_paths, "B": self.B_paths}

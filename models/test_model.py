@@ -42,8 +42,11 @@ class TestModel(BaseModel):
                 f"--model test: the network of run {opt.name} gives colours without lightness, "
                 "which are no picture; leave --model out to test with the model it was trained as"
             )
-        if opt.model_suffix == "_B" and opt.trained:
-            opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc
+        if opt.model_suffix == "_B":  # it takes the images that G_A gives, with their range
+            if opt.direction == opt.trained.get("direction", "AtoB"):
+                opt.direction = "BtoA" if opt.direction == "AtoB" else "AtoB"
+            if opt.trained:
+                opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)

@@ -97,6 +97,9 @@ class BaseOptions(ABC):
         add("--batch_size", type=types.positive_int, default=1, help="images per step")
         add("--serial_batches", action="store_true", help="in the order of the names, no shuffling")
         add("--num_threads", type=types.non_negative_int, default=4, help="loader processes")
+        add("--pairs", metavar="FILE",
+            help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
+            "relative to --dataroot, by default to the table")
         add("--label_A", action="store_true",
             help="images of A are label maps: scaled without mixing labels")
         add("--label_B", action="store_true", help="images of B are label maps")
@@ -215,7 +218,7 @@ class BaseOptions(ABC):
         return {}
 
     def _make_opt(self, explicit: dict[str, Any], trained: dict[str, Any]) -> argparse.Namespace:
-        if not self.values["dataroot"] and self.values.get("pairs"):
+        if not self.values["dataroot"] and self.values["pairs"]:
             self.values["dataroot"] = str(Path(self.values["pairs"]).parent)
         if not self.values["dataroot"]:
             raise UserError("--dataroot is needed: the folder of the images")

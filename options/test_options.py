@@ -16,7 +16,6 @@ FIXED_BY_TRAINING = ("netG", "norm", "ngf", "no_dropout", "input_nc", "output_nc
 # Taken over from the run, and changed by whoever wants to.
 INHERITED = ("model", "dataset_mode", "ndf", "netD", "n_layers_D", "preprocess", "crop_size",
              "load_size", "seed", "label_A", "label_B", "value_range")  # fmt: skip
-NOT_INHERITED = ("pairs",)  # where the data is, like --dataroot
 # Test looks at whole images: the training's random crops become the scale they were cut from.
 TEST_PREPROCESS = {"crop": "none", "scale_width_and_crop": "scale_width",
                    "scale_shorter_and_crop": "keep"}  # fmt: skip
@@ -52,8 +51,7 @@ class TestOptions(BaseOptions):
         known = parser.flags()
         if given.get("model", trained.get("model")) != trained.get("model"):
             trained = {key: value for key, value in trained.items() if key != "dataset_mode"}
-        plugin_flags = [f for f in known if parser.source[f].startswith(("model ", "dataset "))
-                        and f not in NOT_INHERITED]  # fmt: skip
+        plugin_flags = [f for f in known if parser.source[f].startswith(("model ", "dataset "))]
         names = [*FIXED_BY_TRAINING, *INHERITED, *plugin_flags]
         layer = {name: trained[name] for name in names if name in trained and name in known}
         if "preprocess" in layer:
@@ -78,8 +76,10 @@ def describe_sizes(opt: argparse.Namespace) -> str:
     """How large results are, compared with the images."""
     if opt.preprocess == "keep":
         return "results have the images' own sizes"
+    cut = f", cut to {opt.crop_size}" if opt.crop_size != opt.load_size else ""
     how = {
-        "resize_and_crop": f"images are scaled to {opt.crop_size}x{opt.crop_size} px",
+        "resize_and_crop": f"images are scaled to {opt.load_size}x{opt.load_size} px{cut}",
+        "crop": f"images are cut to {opt.crop_size} px",
         "none": "sides are rounded to multiples of 4 px",
     }.get(opt.preprocess, "images are scaled")
     return f"{how} (--preprocess {opt.preprocess}; keep would keep their sizes)"

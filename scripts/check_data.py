@@ -23,9 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import data  # noqa: E402
-from data.base_dataset import BaseDataset, get_transform  # noqa: E402
-from data.check import Findings, doubts, look_at  # noqa: E402
+from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform  # noqa: E402
+from data.check import Findings, doubts, look_at, refuse_mixed_sizes  # noqa: E402
 from data.layout import likely_modes  # noqa: E402
+from models.sizes import accepted_sides, check_image_sizes  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from util.errors import BadImage, UserError, one_line_errors, say  # noqa: E402
 from util.html import Page  # noqa: E402
@@ -56,25 +57,50 @@ def main(argv: list[str] | None = None) -> int:
     args, more = parser().parse_known_args(argv)
     phases = args.phase or [p for p in PHASES if likely_modes(args.dataroot, p)] or ["train"]
     phases = [p for p in phases if "single" not in likely_modes(args.dataroot, p)] or phases[:1]
-    mode = args.dataset_mode or guess(args.dataroot, phases)
+    mode = args.dataset_mode or ("aligned" if "--pairs" in more else guess(args.dataroot, phases))
     sheet = None
     if args.page:
-        facts = {"data": args.dataroot, "read as": f"--dataset_mode {mode}"}
+        facts = {"read as": f"--dataset_mode {mode}"}
         sheet = Page(args.page / "index.html", f"Data: {args.dataroot}", facts, THUMBNAIL_PX)
     wrong = 0
     for phase in phases:
-        opt = options(args.dataroot, mode, phase, more)
-        dataset = data.find_dataset_using_name(mode)(opt)
-        whole = {"crop_pos": (0, 0), "flip": False}
-        workers = 0 if args.quick else os.cpu_count() or 1
-        found = look_at(dataset, get_transform(opt, whole, convert=False), workers)
-        wrong += tell(f"{phase}: " if len(phases) > 1 else "", found, dataset, mode)
-        if sheet:
-            show(sheet, args.page, phase, found, dataset)
-    say(f"{wrong} files are at fault" if wrong else "nothing is wrong")
+        wrong += check_phase(args, mode, phase, more, sheet, f"{phase}: " * (len(phases) > 1))
+    say(f"at fault: {wrong}" if wrong else "no file is at fault")
     if args.page:
         say(f"contact sheet: {args.page / 'index.html'}")
     return 2 if wrong else 0
+
+
+def check_phase(
+    args: argparse.Namespace, mode: str, phase: str, more: list[str], sheet: Page | None, what: str
+) -> int:
+    """Look at the files of a phase, and tell. Returns: how many are at fault."""
+    wrong = 0
+    try:
+        dataset, opt = open_dataset(args.dataroot, mode, phase, more, "stop")
+    except UserError as error:  # told, and the rest is looked at without what it names
+        say(f"{what}{error}")
+        wrong += 1
+        try:
+            dataset, opt = open_dataset(args.dataroot, mode, phase, more, "skip")
+        except UserError:
+            return wrong
+    workers = 0 if args.quick else os.cpu_count() or 1
+    transform = get_transform(opt, NO_AUGMENTATION, convert=False)
+    found = look_at(dataset, transform, opt.value_range, workers)
+    for check in (
+        lambda: refuse_mixed_sizes(found, opt.batch_size, opt.preprocess),
+        lambda: "--netG" in more and check_image_sizes(
+            found.sizes, accepted_sides(opt.netG), opt.netG, opt.preprocess),
+    ):  # fmt: skip
+        try:
+            check()
+        except UserError as error:
+            say(f"{what}{error}")
+            wrong += 1
+    if sheet:
+        show(sheet, args.page, phase, found, dataset)
+    return wrong + tell(what, found, dataset, mode)
 
 
 def guess(root: str, phases: list[str]) -> str:
@@ -88,16 +114,19 @@ def guess(root: str, phases: list[str]) -> str:
     return mode
 
 
-def options(root: str, mode: str, phase: str, more: list[str]) -> argparse.Namespace:
-    """What train.py would make of the flags; bad images are looked at, not refused."""
-    own = ["--dataroot", root, "--dataset_mode", mode, "--phase", phase, "--bad_images", "skip"]
+def open_dataset(
+    root: str, mode: str, phase: str, more: list[str], bad_images: str
+) -> tuple[BaseDataset, argparse.Namespace]:
+    """(data set, options) as train.py would make them of the flags."""
+    own = ["--dataroot", root, "--dataset_mode", mode, "--phase", phase]
     model = [] if "--model" in more else ["--model", "template"]
-    return TrainOptions().parse([*model, *own, "--gpu_ids", "-1", *more])
+    opt = TrainOptions().parse([*model, *own, "--bad_images", bad_images, "--gpu_ids", "-1", *more])
+    return data.find_dataset_using_name(mode)(opt), opt
 
 
 def tell(what: str, found: Findings, dataset: BaseDataset, mode: str) -> int:
     """Print what is in the files of a phase. Returns: how many are at fault."""
-    files = dataset.files()
+    files = dataset.checked_files()
     for side, paths in files.items():
         say(f"{what}{len(paths)} images{' of ' + side if len(files) > 1 else ''}")
         names = Counter(Path(path).stem for path in paths)
@@ -114,14 +143,15 @@ def tell(what: str, found: Findings, dataset: BaseDataset, mode: str) -> int:
 def show(page: Page, folder: Path, phase: str, found: Findings, dataset: BaseDataset) -> None:
     """Rows of the contact sheet: some images of each side, and what is wrong."""
     (folder / "images").mkdir(exist_ok=True)
-    for side, paths in dataset.files().items():
+    for side, paths in dataset.checked_files().items():
         good = [path for path in paths if path not in found.bad]
         shown = []
         for path in good[:: max(1, len(good) // THUMBNAILS)][:THUMBNAILS]:
             file = f"images/{phase}_{side}_{len(shown):03d}.png"
             if thumbnail(dataset, path, side, folder / file):
-                shown.append((f"{Path(path).name} {found.headers[path].describe()}", file))
-        page.add_row(page.rows + 1, f"{phase} {side}: {len(paths)} images", shown)
+                shown.append((f"{Path(path).name}: {found.headers[path].describe()}", file))
+        some = f", {len(shown)} of them shown" if len(shown) < len(paths) else ""
+        page.add_row(page.rows + 1, f"{phase} {side}: {len(paths)} images{some}", shown)
     for path, why in found.bad.items():
         page.add_row(page.rows + 1, Path(path).name, [], why)
 

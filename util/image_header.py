@@ -3,7 +3,10 @@
 import contextlib
 import io
 import logging
+import math
 import os
+import struct
+import warnings
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -13,11 +16,16 @@ from PIL import Image
 
 from util.errors import BadImage
 
-logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # tifffile reads the rest
+for _name in ("PIL.TiffImagePlugin", "tifffile"):  # what is wrong is told by our errors
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ours is stricter
 
 MAX_PIXELS = 178_000_000  # of one image; beyond, a small file may unpack to all of the memory
+MAX_BYTES = 1 << 30  # of its values, for more than three channels and deeper ones
+MAX_TIFF_PAGES = 10_000
 SMALLEST_PX = 4  # side of an image that networks can do something with
 ORIENTATION = 0x0112  # EXIF and TIFF tag
+TIFF_COLOURS = (0, 1, 2)  # grey with white or black as 0, and RGB
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CHANNELS = {"1": 1, "L": 1, "LA": 2, "La": 2, "PA": 4, "RGBA": 4, "RGBa": 4}  # else 3
 
@@ -75,8 +83,9 @@ def read_header(path: str, data: bytes | None = None) -> Header:
                 raise
             raise BadImage(path, f"cannot be read as an image ({_reason(file, error)})") from error
     width, height = header.size
-    if width * height > MAX_PIXELS:
-        raise _too_large(path, f"{width}x{height} px")
+    size = width * height * header.channels * np.dtype(header.dtype).itemsize
+    if width * height > MAX_PIXELS or size > MAX_BYTES:
+        raise _too_large(path, header.describe())
     if min(header.size) < SMALLEST_PX:
         raise BadImage(path, f"{width}x{height} px is too small; accepted: sides of 4 px and more")
     return header
@@ -94,7 +103,7 @@ def looks_cut_off(path: str) -> bool:
 
 
 def _too_large(path: str, size: str) -> BadImage:
-    limit = f"more than {MAX_PIXELS // 10**6} million pixels are not decoded"
+    limit = f"more than {MAX_PIXELS // 10**6} million pixels, or 1 GiB, are not decoded"
     return BadImage(path, f"{size}: {limit}", "scale the image down, or cut it into tiles")
 
 
@@ -114,11 +123,11 @@ def _npy_header(file: BinaryIO) -> Header:
     shape, _, dtype = reader(file)
     if dtype.kind not in "buif":
         raise ValueError(f"an array of {dtype}; accepted: integers and floats")
-    if len(shape) not in (2, 3) or 0 in shape:
+    if len(shape) not in (2, 3) or min(shape) < 1:
         raise ValueError(f"an array {shape}; accepted: (H, W), (H, W, C) or (C, H, W)")
     begin = file.tell()
     held = file.seek(0, os.SEEK_END) - begin
-    if held < np.prod(shape, dtype=np.int64) * dtype.itemsize:
+    if held < math.prod(shape) * dtype.itemsize:
         raise ValueError("the file is truncated")
     first = len(shape) == 3 and shape[0] < shape[2]
     height, width, channels = (*shape[1:], shape[0]) if first else (*shape, 1)[:3]
@@ -130,7 +139,8 @@ def _image_header(file: BinaryIO) -> Header:
     file.seek(0)
     try:
         with Image.open(file) as image:
-            if not _cuts(image) and not (tiff and getattr(image, "n_frames", 1) > 1):
+            if not (_tiff_is_deep(image) if tiff else _cuts(image)):
+                _check_length(image, file)
                 return _pillow_header(image)
             if not tiff:
                 return _deep_header(image)
@@ -160,6 +170,8 @@ def _deep_header(image: Image.Image) -> Header:
         raise ValueError("16-bit colour in PPM is not read; convert it to PNG or TIFF")
     # Pillow's mode for 16-bit grey with alpha is RGBA; its raw mode is LA;16B.
     channels = {"LA": 2, "RGB": 3, "RGBA": 4}.get(_words(image)[0].partition(";")[0], 1)
+    if channels in (1, 3) and "transparency" in image.info:
+        channels += 1  # one level of colour stands for nothing
     alpha = channels in (2, 4)
     return Header(plain.size, channels, "uint16", plain.kind, alpha, plain.turned, deep=True)
 
@@ -171,6 +183,36 @@ def _cuts(image: Image.Image) -> bool:
     return image.mode[0] in "IF" or any(";16" in word for word in words) or bool(deep_ppm)
 
 
+def _tiff_is_deep(image: Image.Image) -> bool:
+    """Whether a TIFF has more pages, bits or samples than Pillow's mode for it."""
+    tags = image.tag_v2
+    bits, formats = (tags.get(tag, (1,)) for tag in (258, 339))
+    samples = tags.get(277, 1)
+    whole = {"P": 1, "CMYK": 4, "YCbCr": 3}.get(image.mode, len(image.getbands()))
+    odd = max(bits) > 8 or set(formats) != {1} or samples != whole
+    return odd or getattr(image, "n_frames", 1) > 1
+
+
+def _check_length(image: Image.Image, file: BinaryIO) -> None:
+    """Raise ValueError if a file that is not compressed, or a TIFF, ends too early."""
+    place = file.tell()
+    length = file.seek(0, os.SEEK_END)
+    file.seek(place)
+    if image.format == "TIFF":
+        tags = image.tag_v2
+        parts = zip(
+            tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ())), strict=False
+        )
+        needed = max((offset + count for offset, count in parts), default=0)
+    elif image.format in ("BMP", "PPM") and image.tile and image.tile[0].codec_name == "raw":
+        bits = 1 if image.mode == "1" else 8 * len(image.getbands())
+        needed = image.tile[0].offset + image.width * image.height * bits // 8
+    else:
+        return
+    if length < needed:
+        raise ValueError("the file is truncated")
+
+
 def _words(image: Image.Image) -> list[str]:
     """How Pillow is going to decode: the file's raw mode, and more."""
     how = image.tile[0].args if image.tile else ()
@@ -178,9 +220,20 @@ def _words(image: Image.Image) -> list[str]:
 
 
 def _tiff_header(file: BinaryIO) -> Header:
+    _check_pages(file)
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
         page = series.keyframe
+        parts = zip(page.dataoffsets, page.databytecounts, strict=False)
+        if length < max((offset + count for offset, count in parts), default=0):
+            raise ValueError("the file is truncated")
+        if series.dtype is None or series.dtype.kind not in "buif":
+            raise ValueError(f"values of type {series.dtype}; accepted: integers and floats")
+        if page.photometric not in TIFF_COLOURS:
+            kind = getattr(page.photometric, "name", page.photometric)
+            raise ValueError(f"{kind} of several pages or more than 8 bits; convert to grey or RGB")
         sizes = [(axis, n) for axis, n in zip(series.axes, series.shape, strict=True) if n > 1]
         axes, shape = "".join(axis for axis, _ in sizes), tuple(n for _, n in sizes)
         others = axes.replace("Y", "").replace("X", "")
@@ -201,3 +254,24 @@ def _tiff_header(file: BinaryIO) -> Header:
             deep=True,
             channels_first=first,
         )
+
+
+def _check_pages(file: BinaryIO) -> None:
+    """Raise ValueError for a chain of pages that does not end: readers would follow it for ever."""
+    sign = "<" if file.read(2) == b"II" else ">"
+    big = _number(file, f"{sign}H") == 43
+    count_as, entry, offset_as = ("Q", 20, "Q") if big else ("H", 12, "I")
+    file.seek(8 if big else 4)
+    seen: set[int] = set()
+    while place := _number(file, sign + offset_as):
+        if place in seen or len(seen) >= MAX_TIFF_PAGES:
+            raise ValueError("its pages lead to each other without end")
+        seen.add(place)
+        file.seek(place)
+        file.seek(_number(file, sign + count_as) * entry, os.SEEK_CUR)
+    file.seek(0)
+
+
+def _number(file: BinaryIO, kind: str) -> int:
+    data = file.read(struct.calcsize(kind))
+    return struct.unpack(kind, data)[0] if len(data) == struct.calcsize(kind) else 0

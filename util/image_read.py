@@ -94,13 +94,18 @@ def decode_picture(
     return picture
 
 
-def check_pixels(path: str) -> Header:
-    """Decode all of a file, whatever its values mean; raises BadImage if that fails."""
+def check_pixels(path: str, value_range: Range | None = None, values_too: bool = False) -> Header:
+    """Decode all of a file; raises BadImage if that fails.
+
+    Args:
+        values_too: also see whether its values are in their range.
+    """
     data = read_bytes(path)
     header = read_header(path, data)
     with _damage_told(path):
         if header.deep:
-            _finite_limits(path, _decode_array(data, header))
+            values = _decode_array(data, header)
+            _scaled(path, values, value_range) if values_too else _finite_limits(path, values)
         else:
             _decode(data, header)
     return header
@@ -111,16 +116,18 @@ def _damage_told(path: str) -> Iterator[None]:
     """Decoders raise anything over damaged bytes."""
     try:
         yield
-    except (BadImage, MemoryError):
+    except BadImage:
         raise
+    except MemoryError as error:
+        raise BadImage(path, "it does not fit into memory", "scale it down") from error
     except Exception as error:
         why = f"cannot be read as an image ({' '.join(str(error).split())})"
         raise BadImage(path, why) from error
 
 
-def load_image(path: str, mode: str = "RGB") -> Image.Image:
+def load_image(path: str, mode: str = "RGB", value_range: Range | None = None) -> Image.Image:
     """Read an image upright as 8-bit RGB, or L; deeper ones are rounded to that."""
-    picture = read_picture(path, 1 if mode == "L" else 3)
+    picture = read_picture(path, 1 if mode == "L" else 3, value_range)
     if isinstance(picture, Planes):
         levels = (picture.array() * 255).round().clip(0, 255).astype(np.uint8)
         picture = Image.fromarray(levels.squeeze(-1) if mode == "L" else levels)
@@ -197,11 +204,20 @@ def _decode_tiff(data: bytes) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         series = tiff.series[0]
         values, page = series.asarray().squeeze(), series.keyframe
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            values = np.iinfo(values.dtype).max - values
-        if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-            raise ValueError("CMYK of more than 8 bits; convert it to RGB")
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
+            values = ~values
+        if page.extrasamples[-1:] == (1,) and values.dtype.kind in "uf":
+            values = _unmultiplied(values)
     return values
+
+
+def _unmultiplied(values: np.ndarray) -> np.ndarray:
+    """Colours (H, W, C + 1) that were stored times their alpha, the last channel, without it."""
+    alpha = values[..., -1:].astype(np.float64)
+    top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    colours = values[..., :-1] * (top / np.maximum(alpha, top * 1e-9))
+    colours = colours.round().clip(0, top) if values.dtype.kind == "u" else colours
+    return np.concatenate([colours.astype(values.dtype), values[..., -1:]], axis=-1)
 
 
 def _scaled(path: str, values: np.ndarray, value_range: Range | None) -> np.ndarray:
@@ -209,8 +225,7 @@ def _scaled(path: str, values: np.ndarray, value_range: Range | None) -> np.ndar
     limits = value_limits(values.dtype.name, value_range)
     low, high = _finite_limits(path, values)
     if limits is None:
-        why = f"{values.dtype} values, here {low} to {high}, have no range of their own"
-        raise BadImage(path, why, "give one: --value_range LOW HIGH")
+        raise without_range(path, f"{values.dtype}, here {low} to {high},")
     if low < limits[0] or high > limits[1]:
         told = f"values from {low:g} to {high:g}"
         if value_range is None:
@@ -219,6 +234,12 @@ def _scaled(path: str, values: np.ndarray, value_range: Range | None) -> np.ndar
     exact = np.float32 if values.itemsize <= 2 or values.dtype == np.float32 else np.float64
     scaled = (values.astype(exact) - exact(limits[0])) / exact(limits[1] - limits[0])
     return scaled.clip(0, 1).astype(np.float32)
+
+
+def without_range(path: str, values: str) -> BadImage:
+    """What is wrong with whole numbers of which nobody knows what they may be."""
+    why = f"values of type {values} have no range of their own"
+    return BadImage(path, why, "give one: --value_range LOW HIGH")
 
 
 def _finite_limits(path: str, values: np.ndarray) -> tuple[np.generic, np.generic]:
@@ -239,10 +260,10 @@ def _say_cut(message: str) -> None:
 
 def _chosen(path: str, values: np.ndarray, header: Header, channels: int) -> np.ndarray:
     """(H, W, channels) in [0, 1]."""
-    if values.shape[-1] == channels:
-        return values
     if not header.gives(channels):
         raise wrong_channels(path, header, channels)
+    if values.shape[-1] == channels:
+        return values
     values = on_white(values) if header.alpha else values
     if values.shape[-1] == 3 and channels == 1:
         return grey(values)
@@ -253,5 +274,5 @@ def wrong_channels(path: str, header: Header, channels: int) -> BadImage:
     """What is wrong with a file that does not give so many channels."""
     return BadImage(
         path, f"it has {header.channels} channels, expected are {channels}",
-        "--input_nc and --output_nc say how many, or remove the file",
+        "the run's --input_nc and --output_nc say how many; or remove the file",
     )  # fmt: skip

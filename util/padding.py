@@ -13,17 +13,18 @@ def pad_batch(batch: dict, multiple: int, smallest: int) -> tuple[dict, dict[Siz
     more), so that a result's size tells which images it belongs to.
 
     Args:
-        batch: its images are float tensors (N, C, H, W); all else is left alone.
+        batch: "A", "B" and what is as large as one of them are padded, tensors (N, C, H, W).
         multiple, smallest: px; accepted are sides of a multiple of `multiple`, not below smallest.
 
     Returns: the batch, and padded size -> where the image is in it; empty if nothing was padded.
     """
     boxes: dict[Size, Box] = {}
     padded = dict(batch)
+    is_image = {name: isinstance(v, torch.Tensor) and v.ndim == 4 for name, v in batch.items()}
+    sizes = {tuple(batch[side].shape[-2:]) for side in ("A", "B") if is_image.get(side)}
     for name, images in batch.items():
-        if not isinstance(images, torch.Tensor) or images.ndim != 4:
+        if not is_image[name] or (size := tuple(images.shape[-2:])) not in sizes:
             continue
-        size = tuple(images.shape[-2:])
         target = tuple(_up(max(side, smallest), multiple) for side in size)
         while boxes.setdefault(target, _centred(size, target)) != _centred(size, target):
             target = tuple(side + multiple for side in target)

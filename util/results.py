@@ -53,11 +53,14 @@ class Results:
         shown = []
         for label, image in pictures.items():
             side = "B" if label == "fake" or re.search(r"_B(_|$)", label) else "A"
+            header = headers.get(side, headers["A"])
+            if side not in headers and "float" not in header.dtype:
+                side = "A"  # whole numbers have the range of the file that they came from
             data_side = oriented(self.direction, "A", "B")["AB".index(side)]
             path = save_like(
                 image,
                 self.folder / "images" / f"{stem}_{label}",
-                headers.get(side, headers["A"]),
+                header,
                 range_of(self.value_range, data_side),
                 self.aspect_ratio,
             )

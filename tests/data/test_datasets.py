@@ -201,10 +201,10 @@ def test_pairs_are_the_same_from_all_four_layouts(tmp_path, preprocess):
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("A,B\nx.png,y.png\n", r"pairs\.csv, line 2: no file .*x\.png; names are relative to"),
+        ("A,B\nx.png,y.png\n", r"pairs\.csv, line 2: no file .*x\.png; files are relative to"),
         ("x.png\n", "line 1: no file"),
-        ("", "no row of files"),
-        ("A,B,phase\nx.png,y.png,val\n", "no row of --phase train"),
+        ("", "no row of --phase train"),
+        ("A,B,phase\nx.png,y.png,val\n", "no row of --phase train; phases there: val"),
     ],
 )
 def test_a_table_that_is_wrong_is_told_with_its_line(tmp_path, table, words):
@@ -360,6 +360,6 @@ def test_two_threads_of_the_check_find_what_decoding_finds(tmp_path):
     dataset = data.find_dataset_using_name("single")(options(tmp_path, "single"))
     transform = get_transform(options(tmp_path, "single"), None, convert=False)
     for workers in (0, 1, 2):
-        found = look_at(dataset, transform, workers)
+        found = look_at(dataset, transform, None, workers)
         assert [os.path.basename(path) for path in found.bad] == ["1.png"]
         assert found.sizes.keys() == {(32, 32)}
