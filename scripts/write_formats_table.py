@@ -91,7 +91,7 @@ def png16(channels: int) -> Callable[[Path], None]:
 
 def tiff(channels: int, dtype: str, **how: object) -> Callable[[Path], None]:
     how = {"photometric": "rgb" if channels in (3, 4) else "minisblack"} | how
-    if channels == 4:
+    if channels == 4 and "extrasamples" not in how:
         how["extrasamples"] = ["unassalpha"]
     values = levels(channels, dtype)
     planar = how.get("planarconfig") == "separate"
@@ -129,7 +129,12 @@ def specimens() -> Iterator[Specimen]:
         yield Specimen(f"TIFF, {dtype}, colour", ".tif", 3, tiff(3, dtype))
         yield Specimen(f"TIFF, {dtype}, 5 channels", ".tiff", 5, tiff(5, dtype))
     yield Specimen("TIFF, uint16, colour and alpha", ".tif", 4, tiff(4, "uint16"))
-    planar = {"planarconfig": "separate", "compression": "lzw"}
+    apart = {"planarconfig": "separate"}
+    yield Specimen("TIFF, uint16, colour in planes", ".tif", 3, tiff(3, "uint16", **apart))
+    other = {"photometric": "rgb", "extrasamples": ["unspecified"]}
+    yield Specimen("TIFF, uint8, colour and infrared", ".tif", 4, tiff(4, "uint8", **other))
+    yield Specimen("TIFF, uint8, 2 channels", ".tif", 2, tiff(2, "uint8", planarconfig="contig"))
+    planar = apart | {"compression": "lzw"}
     yield Specimen("TIFF, uint16, 12 planes, LZW", ".tif", 12, tiff(12, "uint16", **planar))
     yield Specimen("npy, uint8, (H, W, 3)", ".npy", 3, npy(3, "uint8", 255))
     yield Specimen("npy, float32, (H, W)", ".npy", 1, npy(1, "float32"))

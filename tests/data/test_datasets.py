@@ -363,3 +363,35 @@ def test_two_threads_of_the_check_find_what_decoding_finds(tmp_path):
         found = look_at(dataset, transform, None, workers)
         assert [os.path.basename(path) for path in found.bad] == ["1.png"]
         assert found.sizes.keys() == {(32, 32)}
+
+
+def test_a_pair_may_be_one_file_twice(tmp_path):
+    photo(0, (64, 64)).save(tmp_path / "0.png")
+    (tmp_path / "pairs.csv").write_text("0.png,0.png")
+    sample = first(tmp_path, "aligned", "--pairs", str(tmp_path / "pairs.csv"))
+    assert torch.equal(sample["A"], sample["B"])
+
+
+def test_partners_that_differ_are_left_out_and_never_padded_with_black(tmp_path):
+    for side, px in (("A", 128), ("B", 70)):
+        (tmp_path / f"train{side}").mkdir()
+        for i in range(2):
+            size = px if i else 128
+            Image.new("RGB", (size, size), "white").save(tmp_path / f"train{side}" / f"{i}.png")
+    flags = ["--preprocess", "crop", "--bad_images", "skip"]
+    loader = data.create_dataset(options(tmp_path, "aligned", *flags))
+    assert all(batch["B"].min() == 1 for batch in loader)
+    assert [os.path.basename(path) for path in loader.bad] == ["1.png"]
+
+
+def test_partners_that_are_equal_once_scaled_are_a_pair(tmp_path):
+    for side, px in (("A", 128), ("B", 64)):
+        (tmp_path / f"train{side}").mkdir()
+        photo(0, (px, px)).save(tmp_path / f"train{side}" / "0.png")
+    sample = first(tmp_path, "aligned", "--preprocess", "scale_width")
+    assert sample["A"].shape == sample["B"].shape
+
+
+def test_pairs_need_the_mode_that_reads_them(tmp_path):
+    with pytest.raises(UserError, match="--pairs x.csv: it belongs to --dataset_mode aligned"):
+        first(make_unaligned(tmp_path), "unaligned", "--pairs", "x.csv")

@@ -8,7 +8,9 @@ import pytest
 
 import data
 import models
+from data.base_dataset import NO_AUGMENTATION, get_transform
 from options import test_options
+from options.train_options import TrainOptions
 from tests.helpers import TINY, make_aligned, pictures
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
@@ -230,3 +232,24 @@ def test_a_default_that_no_flag_has_is_warned_about(plugins, capsys):
     (plugins / "plugins" / "models" / "nrom_model.py").write_text(text)
     run_train("--dataroot", make_aligned(plugins / "data"), "--model", "nrom", *TINY, "--dry_run")
     assert "there is no flag --nrom; did you mean --norm?" in capsys.readouterr().err
+
+
+def test_a_data_set_that_reads_in_its_own_way_is_not_judged_by_its_parents_rules(tmp_path):
+    """One that stacks two colour images, and has attributes of names that ours might use."""
+    from data.aligned_dataset import AlignedDataset
+    from data.check import look_at
+
+    class Stacked(AlignedDataset):
+        def __init__(self, opt):
+            super().__init__(opt)
+            self.files = [path for path, _ in self.pairs]
+
+        def __getitem__(self, index):
+            raise NotImplementedError
+
+    root = make_aligned(tmp_path / "stacked")
+    words = ["--dataroot", str(root), "--model", "template", "--dataset_mode", "aligned"]
+    opt = TrainOptions().parse([*words, *TINY, "--input_nc", "6"])
+    transform = get_transform(opt, NO_AUGMENTATION, convert=False)
+    assert look_at(AlignedDataset(opt), transform).bad
+    assert not look_at(Stacked(opt), transform).bad

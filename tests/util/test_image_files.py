@@ -215,3 +215,58 @@ def test_a_hiccup_of_the_disk_is_tried_again(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"x\.png: cannot be read \(Input/output error\), tried 4"):
         load_image(str(tmp_path / "x.png"))
     assert len(calls) == 4
+
+
+def test_whole_numbers_with_a_sign_are_not_taken_for_levels(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", np.full((8, 8), -5, np.int8))
+    with pytest.raises(BadImage, match=r"x\.tif: values of type int8.*--value_range"):
+        read_picture(str(tmp_path / "x.tif"), 1)
+    assert tensor(tmp_path / "x.tif", 1, (-10, 0)).unique().tolist() == [0]
+
+
+def test_colours_stored_times_their_alpha_come_out_as_they_were(tmp_path):
+    half = np.zeros((8, 8, 4), np.uint16)
+    half[..., 0], half[..., 3] = 16384, 32768  # half opaque; red 32768 times one half
+    how = {"photometric": "rgb", "extrasamples": ["assocalpha"]}
+    tifffile.imwrite(tmp_path / "x.tif", half, **how)
+    assert tensor(tmp_path / "x.tif", 4)[0].mean() == pytest.approx(0, abs=1e-3)
+    assert tensor(tmp_path / "x.tif", 3)[0].mean() == pytest.approx(0.5, abs=1e-3)  # on white
+
+
+def test_pages_that_lead_in_a_circle_end(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 8, 5), np.uint16), planarconfig="contig")
+    data = bytearray((tmp_path / "x.tif").read_bytes())
+    first = struct.unpack("<I", data[4:8])[0]
+    after = first + 2 + 12 * struct.unpack("<H", data[first : first + 2])[0]
+    data[after : after + 4] = struct.pack("<I", first)
+    (tmp_path / "x.tif").write_bytes(data)
+    with pytest.raises(BadImage, match=r"x\.tif: .*without end"):
+        read_header(str(tmp_path / "x.tif"))
+
+
+def test_many_pages_are_bounded_together(tmp_path):
+    pages = (np.zeros((8000, 8000), np.uint8) for _ in range(18))
+    tifffile.imwrite(tmp_path / "x.tif", pages, shape=(18, 8000, 8000), dtype="uint8",
+                     compression="zlib", photometric="minisblack")  # fmt: skip
+    with pytest.raises(BadImage, match=r"x\.tif: 8000x8000 px, 18 x uint8: more than.*1 GiB"):
+        load_image(str(tmp_path / "x.tif"))
+
+
+@pytest.mark.parametrize("name", ["x.bmp", "x.ppm", "x.tif", "deep.tif"])
+def test_a_file_that_ends_early_is_seen_by_its_header(tmp_path, name):
+    if name == "deep.tif":
+        tifffile.imwrite(tmp_path / name, np.asarray(photo(0)).astype(np.uint16))
+    else:
+        photo(0).save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    if name == "x.tif":  # Pillow writes the directory last
+        data = data.replace(photo(0).tobytes()[-600:], b"")
+    (tmp_path / name).write_bytes(data[:-900])
+    with pytest.raises(BadImage):
+        read_header(str(tmp_path / name))
+
+
+def test_cmyk_is_not_taken_for_four_channels(tmp_path):
+    Image.new("CMYK", (8, 8)).save(tmp_path / "x.jpg")
+    with pytest.raises(BadImage, match="it has 3 channels, expected are 4"):
+        read_picture(str(tmp_path / "x.jpg"), 4)
