@@ -69,4 +69,3 @@ def guide(model: str, gan_mode: str) -> tuple[list[tuple[str, str]], list[str]]:
               "a G that plays safe."] if model == "colorization" else []  # fmt: skip
     tie = [TIES[gan_mode]] if gan_mode in TIES else []
     return told, [*GAN[:1], *tie, *GAN[1:], *colour]
-

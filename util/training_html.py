@@ -64,7 +64,7 @@ def _plots(about: About) -> tags.html_tag:
     controls = tags.div(
         tags.label(
             "smoothing ",
-            tags.input_(id="smoothing", type="range", min="0", max="0.99", step="0.01", value="0.6"),
+            tags.input_(id="smoothing", type="range", min=0, max=0.99, step=0.01, value=0.6),
             tags.output("0.60", id="smoothing-value"),
         ),
         tags.label(tags.input_(id="log", type="checkbox"), " logarithmic"),

@@ -121,7 +121,7 @@ function scale(low, high, from, to, log = false) {
 
 function ticks(low, high, count, log) {
   if (log) {
-    const steps = Math.log10(high / low) < 2 ? [1, 2, 5] : [1], found = [];
+    const steps = Math.log10(high / low) < 3 ? [1, 2, 5] : [1], found = [];
     for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++)
       for (const step of steps) found.push(step * 10 ** power);
     return found.filter((value) => value >= low && value <= high);
