@@ -196,6 +196,15 @@ class Loader:
                 return batch
         raise UserError(f"no image can be used; {next(iter(bad.values()))}")
 
+    def first(self) -> dict:
+        """The first batch of epoch 1, whichever is chosen: alike in all sessions of a run."""
+        chosen = self.sampler.epoch, self.sampler.start
+        self.set_epoch(1)
+        try:
+            return self.peek()
+        finally:
+            self.set_epoch(*chosen)
+
     def limit(self, count: float) -> int:
         """Use at most so many images from now on. Returns: how many."""
         self.sampler.size = self.size = int(min(self.size, count))

@@ -18,7 +18,7 @@ from data.transforms import PREPROCESS_MODES
 from models.networks import DISCRIMINATORS, GENERATORS, INIT_TYPES, NORMS
 from options import checks, types
 from options.parser import OptionParser
-from options.saved import load_config, option_table, save_options
+from options.saved import NOT_SAVED, load_config, option_table, save_options
 from util import checkpoint, distributed
 from util.device import DEVICE_HELP, resolve_device
 from util.direction import DIRECTIONS
@@ -247,6 +247,14 @@ class BaseOptions(ABC):
     def describe(self, all_options: bool = False) -> str:
         """A table of the options; without all_options only those that differ from the default."""
         return option_table(self.values, self.builtin, self.set_by, all_options)
+
+    def differing(self) -> list[tuple[str, str, str]]:
+        """(flag, value, default) of the run's options that differ from the default."""
+        return [
+            (flag, str(value), str(self.builtin[flag]))
+            for flag, value in sorted(self.values.items())
+            if value != self.builtin[flag] and flag not in NOT_SAVED
+        ]
 
     def save(self, folder: str | Path) -> None:
         """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""

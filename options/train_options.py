@@ -14,6 +14,7 @@ from util import distributed, snapshots
 from util.errors import UserError, warn
 from util.health import ON_NAN
 from util.keeper import SavePlan
+from util.training_html import About
 
 # Not taken over from the run that `--continue_train` goes on with.
 OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
@@ -126,8 +127,8 @@ class TrainOptions(BaseOptions):
             warn(f"{', '.join(planned)}: the schedule is computed anew")
 
 
-def keeping(opt: argparse.Namespace) -> dict[str, Any]:
-    """How the run is kept safe, as arguments of `util.keeper.Keeper`."""
+def resume_command(opt: argparse.Namespace) -> str:
+    """What takes the run up again, for people."""
     processes = distributed.world_size()
     start = ["torchrun", f"--nproc_per_node={processes}"] if processes > 1 else ["python"]
     command = [*start, "train.py", "--name", opt.name, "--continue_train"]
@@ -135,11 +136,16 @@ def keeping(opt: argparse.Namespace) -> dict[str, Any]:
         command += ["--checkpoints_dir", opt.checkpoints_dir]
     if not opt.device.startswith("cuda"):
         command += ["--device", opt.device]
+    return shlex.join(command)
+
+
+def keeping(opt: argparse.Namespace) -> dict[str, Any]:
+    """How the run is kept safe, as arguments of `util.keeper.Keeper`."""
     return {
         "run_dir": opt.run_dir,
         "seed": opt.seed,
         "on_nan": opt.on_nan,
-        "resume_command": shlex.join(command),
+        "resume_command": resume_command(opt),
         "plan": SavePlan(
             latest_images=opt.save_latest_freq,
             by_iter=opt.save_by_iter,
@@ -151,9 +157,10 @@ def keeping(opt: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def showing(opt: argparse.Namespace) -> dict[str, Any]:
+def showing(opt: argparse.Namespace, options: TrainOptions) -> dict[str, Any]:
     """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
     return {
+        "about": About(opt.model, opt.gan_mode, resume_command(opt), options.differing()),
         "html": not opt.no_html,
         "winsize": opt.display_winsize,
         "print_images": opt.print_freq,

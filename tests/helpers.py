@@ -18,6 +18,7 @@ from PIL import Image
 
 import test as test_script
 import train as train_script
+from util.page_data import Chunks
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--ngf", "8", "--ndf", "8", "--load_size", "34", "--crop_size", "32", "--num_threads", "0",
@@ -154,6 +155,11 @@ def loaded_pictures(page: Path) -> tuple[int, int]:
 def metrics(run: Path) -> list[dict]:
     """The lines of a run's metrics.jsonl."""
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def page_rows(run: Path) -> list[list]:
+    """The rows of pictures on a training's page: [number, heading, stem, labels, ...]."""
+    return Chunks(run / "web" / "data", "rows").load()
 
 
 def pictures(folder: Path) -> dict[str, bytes]:

@@ -1,17 +1,18 @@
 """What a run tells people: progress, losses, pictures, written by one process."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from util.console import Console
+from util.fixed_sample import FixedSample
 from util.image import tensor2im
 from util.run_log import RunLog
 from util.stage import Stage
 from util.tracker import Tracker
-from util.training_page import TrainingPage
+from util.training_page import FIXED, About, TrainingPage
 
 
 class Reporter(Protocol):
@@ -56,6 +57,9 @@ class Visualizer:
         winsize: px of a picture on the page.
         print_images, display_images, html_images: images between two lines of losses, two looks
             at whether the page has the pictures, two updates of them.
+        about: what the page tells of the run.
+
+    first_batch, if set before the training, gives the sample that is shown anew each time.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Visualizer:
         print_images: int = 100,
         display_images: int = 400,
         html_images: int = 1000,
+        about: About | None = None,
     ) -> None:
         folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
         self.print_images, self.display_images = print_images, display_images
@@ -77,13 +82,18 @@ class Visualizer:
         self.row = (resumed or {}).get("row", 0)  # of the last stage that was shown
         self.console = Console(n_epochs, writes)
         self.trackers: list[Tracker] = []
+        self.first_batch: Callable[[], dict] | None = None
+        self.sample: FixedSample | None = None
+        self.page: TrainingPage | None = None
         if not writes:
             return
         folder.mkdir(parents=True, exist_ok=True)
         self.run_log = RunLog(folder, resumed)
         if html:
             last_row = None if resumed is None else self.row
-            self.trackers.append(TrainingPage(folder, name, winsize, last_row))
+            about = about or About()
+            self.page = TrainingPage(folder, name, winsize, last_row, n_epochs, about)
+            self.trackers.append(self.page)
 
     def state_dict(self) -> dict:
         """Bytes of the logs, and the last stage that was shown."""
@@ -93,6 +103,8 @@ class Visualizer:
         self, loader: Iterable[dict], epoch: int, batch_size: int, seen: int = 0
     ) -> Iterator[dict]:
         """The loader's batches; see `Console.batches`."""
+        if self.page is not None:
+            self.page.begin_epoch(epoch)
         return self.console.batches(loader, epoch, batch_size, seen)
 
     def end_step(
@@ -141,6 +153,9 @@ class Visualizer:
             return
         model.compute_visuals()
         visuals = model.get_current_visuals()
+        if self.sample is not None:
+            again = self.sample.visuals(model)
+            visuals = visuals | {FIXED + label: images for label, images in again.items()}
         pictures = {label: tensor2im(images) for label, images in visuals.items()}
         for tracker in self.trackers:
             tracker.show(stage, pictures)
@@ -152,10 +167,14 @@ class Visualizer:
         self.say(f"end of epoch {epoch} / {self.n_epochs}, {time_s:.0f} s{change}")
 
     def __enter__(self) -> "Visualizer":
+        if self.trackers and self.first_batch is not None:
+            self.sample = FixedSample(self.first_batch())
         return self
 
-    def __exit__(self, *failure: object) -> None:
+    def __exit__(self, kind: type | None, error: object, trace: object) -> None:
         """The training has ended, in whatever way."""
+        if self.page is not None:
+            self.page.finished = kind is None
         for tracker in self.trackers:
             tracker.close()
 

@@ -20,6 +20,7 @@ from tests.helpers import (
     golden,
     make_single,
     metrics,
+    page_rows,
     photo,
     pictures,
     style_flags,
@@ -173,8 +174,7 @@ class TestNeuralStyle:
         totals = [m["total"] for m in lines]
         assert totals == sorted(totals, reverse=True) and totals[2] < totals[0]
         assert lines[0]["total"] == pytest.approx(sum(lines[0][t] for t in terms - {"total"}))
-        page = (run / "web" / "index.html").read_text()
-        assert "content.png: 48 px, 8 evaluations" in page
+        assert "content.png: 48 px, 8 evaluations" in [row[1] for row in page_rows(run)]
         assert (run / "web" / "images" / "step00002_picture.png").is_file()
 
     def test_sizes_from_coarse_to_fine_and_adam_and_smoothness(self, tmp_path, content):
