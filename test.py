@@ -23,10 +23,10 @@ from models import create_model
 from models.base_model import BaseModel
 from options.test_options import TestOptions, describe_sizes
 from util.direction import oriented
-from util.errors import UserError, one_line_errors, say, warn
+from util.errors import UserError, one_line_errors, say
 from util.health import check_pictures
 from util.padding import cut_back, pad_batch
-from util.results import Results
+from util.results import Results, command_line
 from util.seed import mix, seed_everything
 
 
@@ -49,16 +49,16 @@ def main(argv: list[str] | None = None) -> int:
     # What does not fit ends here, before anything is written.
     model.set_input(pad_batch(dataset.peek(), *model.accepted_sides)[0])
     options.save(folder)
-    results = write_results(opt, dataset, model, folder, count, mode)
-    say(f"results of {results.rows - results.unreadable} images: {folder / 'index.html'}")
-    if results.unreadable:
-        warn(f"{results.unreadable} of {results.rows} images could not be read: see the page")
+    details = {"command": command_line("test.py", argv), "options": options.describe()}
+    results = write_results(opt, dataset, model, folder, count, mode, details)
+    results.finish()
     return 1 if results.unreadable else 0
 
 
 def write_results(
-    opt: argparse.Namespace, dataset: Loader, model: BaseModel, folder: Path, count: int, mode: str
-) -> Results:
+    opt: argparse.Namespace, dataset: Loader, model: BaseModel, folder: Path, count: int, mode: str,
+    details: dict[str, str],
+) -> Results:  # fmt: skip
     """Translate `count` images; write <stem>_<visual>.png each, and the page."""
     facts = {
         "model": opt.model,
@@ -68,7 +68,7 @@ def write_results(
     }
     results = Results(
         folder, f"{opt.name}: {opt.phase}", facts, opt.display_winsize, opt.aspect_ratio,
-        opt.direction, opt.value_range,
+        opt.direction, opt.value_range, details, opt.dataroot,
     )  # fmt: skip
     with tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
         try:

@@ -1,7 +1,9 @@
 """Bad data at midnight: what train.py and test.py say, do, and leave behind."""
 
+import html
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -211,3 +213,29 @@ def test_names_of_any_kind_give_results_and_a_page(trained):
     count = 2 * (len(NASTY) + 1)
     assert loaded_pictures(results(trained) / "index.html") == (count, count)
     assert "<img onerror" not in (results(trained) / "index.html").read_text()
+    command_line = "python test.py --dataroot " + shlex.quote(str(folder))
+    assert html.escape(command_line) in (results(trained) / "index.html").read_text()
+
+
+def test_pictures_of_an_earlier_test_do_not_stay(trained, capsys):
+    run = ["--name", "p", "--model", "test", *CPU]
+    run_test("--dataroot", make_single(trained / "photos", 3), *run)
+    images = results(trained) / "images"
+    (images / "mine.png").write_text("mine")
+    assert "deleted" not in capsys.readouterr().out
+    run_test("--dataroot", trained / "photos", *run)  # the same images again: nothing to tell
+    assert "deleted" not in capsys.readouterr().out
+    (trained / "photos" / "2.png").unlink()
+    run_test("--dataroot", trained / "photos", *run)
+    assert "deleted: 2 pictures of an earlier test" in capsys.readouterr().out
+    names = {f"{i}_{visual}.png" for i in (0, 1) for visual in ("real", "fake")}
+    assert {picture.name for picture in images.iterdir()} == names | {"mine.png"}
+
+
+def test_metrics_of_an_earlier_test_are_not_shown(trained, capsys):
+    run = ["--dataroot", make_single(trained / "photos", 2), "--name", "p", "--model", "test", *CPU]
+    run_test(*run)
+    (results(trained) / "metrics.jsonl").write_text('{"stem": "1", "psnr": 12.5}\n')
+    run_test(*run)
+    assert "of an earlier test" in capsys.readouterr().err
+    assert "12.5" not in (results(trained) / "index.html").read_text()

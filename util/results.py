@@ -1,22 +1,27 @@
 """The folder of a test: pictures of the depth and format that the images came in, and a page."""
 
 import re
-from dataclasses import dataclass
+import shlex
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from util.direction import oriented
-from util.html import Page
+from util.errors import say, warn
 from util.image import unique_stems
 from util.image_header import Header, read_header
 from util.image_read import range_of
 from util.image_write import EIGHT_BITS, save_like
+from util.result_folder import METRICS_FILE, remove_pictures, show_metrics
+from util.result_page import ResultPage
 
 
 @dataclass
 class Results:
-    """One test run's pictures, images/<stem>_<visual>.<ext>, and index.html.
+    """One test run's pictures, images/<stem>_<visual>.<ext>, and index.html. Pictures that an
+    earlier test has left there are deleted: they would be taken for results of this one.
 
     Args:
         folder: where.
@@ -24,6 +29,8 @@ class Results:
         aspect_ratio: that pictures are stretched by.
         direction: "AtoB" or "BtoA"; visuals named A show the source.
         value_range: `--value_range`.
+        details: heading -> text, shown on the page when it is asked for.
+        dataroot: nothing is deleted from the folder that is read.
     """
 
     folder: Path
@@ -33,10 +40,17 @@ class Results:
     aspect_ratio: float
     direction: str
     value_range: list[float] | None
+    details: dict[str, str] = field(default_factory=dict)
+    dataroot: str | None = None
 
     def __post_init__(self) -> None:
-        self.page = Page(self.folder / "index.html", self.title, self.facts, self.winsize)
-        (self.folder / "images").mkdir(exist_ok=True)
+        images = self.folder / "images"
+        self.earlier = remove_pictures(self.folder, self.dataroot)
+        self.earlier_metrics = _version(self.folder / METRICS_FILE)
+        self.page = ResultPage(
+            self.folder / "index.html", self.title, self.facts, self.details, self.winsize
+        )
+        images.mkdir(exist_ok=True)
         self.stem_of = unique_stems()
         self.rows = self.unreadable = 0
 
@@ -50,7 +64,7 @@ class Results:
         self.rows += 1
         stem = self.stem_of(files["A"])
         headers = {side: _header(file) for side, file in files.items()}
-        shown = []
+        shown = {}
         for label, image in pictures.items():
             side = "B" if label == "fake" or re.search(r"_B(_|$)", label) else "A"
             header = headers.get(side, headers["A"])
@@ -64,14 +78,39 @@ class Results:
                 range_of(self.value_range, data_side),
                 self.aspect_ratio,
             )
-            shown.append((label, f"images/{path.name}"))
-        self.page.add_row(self.rows, stem, shown)
+            shown[label] = f"images/{path.name}"
+            self.earlier.discard(path.name)
+        self.page.add_row(stem, shown)
 
     def add_unreadable(self, path: str, why: str) -> None:
         """A row for a file that gave no picture."""
         self.rows += 1
         self.unreadable += 1
-        self.page.add_row(self.rows, self.stem_of(path), [], f"unreadable: {why}")
+        self.page.add_row(self.stem_of(path), {}, f"unreadable: {why}")
+
+    def finish(self) -> None:
+        """All are there: show metrics if there are any, and tell how many and where."""
+        metrics = self.folder / METRICS_FILE
+        if self.earlier_metrics and _version(metrics) == self.earlier_metrics:
+            warn(f"{metrics}: of an earlier test, not shown on the page; make it anew or delete it")
+        elif metrics.is_file():
+            show_metrics(self.folder)
+        if self.earlier:
+            say(f"deleted: {len(self.earlier)} pictures of an earlier test that this one has not "
+                f"written anew, e.g. {min(self.earlier)}")  # fmt: skip
+        say(f"results of {self.rows - self.unreadable} images: {self.page.path}")
+        if self.unreadable:
+            warn(f"{self.unreadable} of {self.rows} images could not be read: see the page")
+
+
+def command_line(script: str, argv: list[str] | None) -> str:
+    """A call of a script as one would type it; None: the arguments of this process."""
+    return shlex.join(["python", script, *(sys.argv[1:] if argv is None else argv)])
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is written; None without a file."""
+    return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
 
 
 def _header(path: str) -> Header:
