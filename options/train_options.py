@@ -151,9 +151,15 @@ def keeping(opt: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def showing(opt: argparse.Namespace) -> dict[str, Any]:
+def showing(opt: argparse.Namespace, unit: str) -> dict[str, Any]:
     """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
+    command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name]
+    if opt.checkpoints_dir != "./checkpoints":
+        command += ["--checkpoints_dir", opt.checkpoints_dir]
     return {
+        "unit": unit,
+        "num_threads": opt.num_threads,
+        "test_command": shlex.join(command),
         "html": not opt.no_html,
         "winsize": opt.display_winsize,
         "print_images": opt.print_freq,

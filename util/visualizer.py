@@ -1,5 +1,6 @@
 """What a run tells people: progress, losses, pictures, written by one process."""
 
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -7,9 +8,11 @@ from typing import Protocol
 import torch
 
 from util.console import Console
+from util.errors import Stopped, say
 from util.image import tensor2im
 from util.run_log import RunLog
 from util.stage import Stage
+from util.summary import how_it_went, weights, where_things_are
 from util.tracker import Tracker
 from util.training_page import TrainingPage
 
@@ -56,6 +59,9 @@ class Visualizer:
         winsize: px of a picture on the page.
         print_images, display_images, html_images: images between two lines of losses, two looks
             at whether the page has the pictures, two updates of them.
+        unit: what is counted, "images" or "steps".
+        num_threads: loader processes, for a hint.
+        test_command: what tests the run's weights, for people.
     """
 
     def __init__(
@@ -70,12 +76,17 @@ class Visualizer:
         print_images: int = 100,
         display_images: int = 400,
         html_images: int = 1000,
+        unit: str = "images",
+        num_threads: int = 0,
+        test_command: str = "",
     ) -> None:
         folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
+        self.folder, self.began, self.unit = folder, time.perf_counter(), unit
+        self.num_threads, self.test_command = num_threads, test_command
         self.print_images, self.display_images = print_images, display_images
         self.html_images = html_images
         self.row = (resumed or {}).get("row", 0)  # of the last stage that was shown
-        self.console = Console(n_epochs, writes)
+        self.console = Console(n_epochs, writes, unit)
         self.trackers: list[Tracker] = []
         if not writes:
             return
@@ -127,7 +138,7 @@ class Visualizer:
         )
         record = {"epoch": epoch, "iters": epoch_images, "images": images, "lr": lr}
         record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6), **losses}
-        self.console.losses(line, values)
+        self.console.losses(line, losses)
         self.run_log.log(line, record)
         for tracker in self.trackers:
             tracker.log(record)
@@ -154,11 +165,30 @@ class Visualizer:
     def __enter__(self) -> "Visualizer":
         return self
 
-    def __exit__(self, *failure: object) -> None:
-        """The training has ended, in whatever way."""
+    def __exit__(self, kind: type | None, *failure: object) -> None:
+        """The training has ended, in whatever way; one that was stopped is summed up."""
+        self.console.close()
         for tracker in self.trackers:
             tracker.close()
+        if kind is Stopped:
+            self._sum_up("this session")
+
+    def finish(self, remark: str) -> None:
+        """The training is complete: sum it up, and say what to type next.
+
+        Args:
+            remark: about the data, or empty.
+        """
+        self._sum_up(f"finished{remark}")
+        if weights(self.folder):
+            self.say(f"next: {self.test_command}")
+
+    def _sum_up(self, what: str) -> None:
+        time_s, pace = time.perf_counter() - self.began, self.console.overall
+        first, *more = how_it_went(pace, time_s, self.unit, self.num_threads)
+        self.say("\n".join([f"{what}: {first}", *where_things_are(self.folder), *more]))
 
     def say(self, line: str) -> None:
         """Print a line, above the progress bar if there is one."""
-        self.console.say(line)
+        if self.writes:
+            say(line)
