@@ -57,7 +57,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
         say(f"already complete (epoch {last} of {last}); raise --n_epochs to go on")
         return 0
     if opt.continue_train:
-        say(f"going on with epoch {at.epoch} of {last}, after {at.images} images")
+        say(f"going on with epoch {at.epoch} of {last}, after {at.images} {dataset.unit}")
         view_state = (model.resumed or {}).get("view", {"row": at.epoch - 1})
     dataset.set_epoch(at.epoch, at.seen // distributed.world_size())
     model.set_input(dataset.peek())  # what does not fit ends here, before anything is written
@@ -65,13 +65,13 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
     if writes:
         make_room(opt.run_dir, opt.overwrite, keep=opt.continue_train)
         options.save(opt.run_dir)
-    view = Visualizer(opt.run_dir, opt.name, last, writes, view_state, **showing(opt, options))
-    view.first_batch = dataset.first  # what is shown again in every epoch
+    shown = showing(opt, options, dataset.unit, dataset.first)
+    view = Visualizer(opt.run_dir, opt.name, last, writes, view_state, **shown)
     with view, Keeper(model, view, at, len(dataset), signals, **keeping(opt)) as keeper:
         for epoch in range(at.epoch, last + 1):
             train_epoch(opt, dataset, model, view, keeper)
             keeper.end_epoch(last=epoch == last)
-    view.say(f"finished{dataset.describe_bad()}: look at {opt.run_dir}/web/index.html")
+    view.finish(dataset.describe_bad())
     return 0
 
 

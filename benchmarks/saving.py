@@ -27,6 +27,8 @@ from util.keeper import Keeper, Progress  # noqa: E402
 class NoView:
     """Logs and pages take no part in this."""
 
+    unit = "images"
+
     def state_dict(self) -> dict:
         return {}
 

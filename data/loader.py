@@ -213,6 +213,11 @@ class Loader:
     def __len__(self) -> int:
         return self.size
 
+    @property
+    def unit(self) -> str:
+        """What `len()` counts: images, or steps where each image is there for many of them."""
+        return "steps" if self.sampler.repeat > 1 else "images"
+
     def describe(self) -> str:
         """How long an epoch is."""
         images, repeat = self.sampler.size, self.sampler.repeat

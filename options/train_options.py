@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,19 @@ def keeping(opt: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def showing(opt: argparse.Namespace, options: TrainOptions) -> dict[str, Any]:
+def showing(
+    opt: argparse.Namespace, options: TrainOptions, unit: str, first_batch: Callable[[], dict]
+) -> dict[str, Any]:
     """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
+    command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name]
+    if opt.checkpoints_dir != "./checkpoints":
+        command += ["--checkpoints_dir", opt.checkpoints_dir]
     return {
         "about": About(opt.model, opt.gan_mode, resume_command(opt), options.differing()),
+        "first_batch": first_batch,
+        "unit": unit,
+        "num_threads": opt.num_threads,
+        "test_command": shlex.join(command),
         "html": not opt.no_html,
         "winsize": opt.display_winsize,
         "print_images": opt.print_freq,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import TextIO, TypeVar
 
+from tqdm import tqdm
+
 T = TypeVar("T")
 # A full or read-only disk, a quota, a file too large, somebody else's folder.
 CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
@@ -61,11 +63,12 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 def _print(text: str, stream: TextIO) -> None:
     try:
-        try:
-            print(text, file=stream, flush=True)
-        except UnicodeEncodeError:  # a file's name that is not UTF-8, or a terminal that is not
-            readable = text.encode("ascii", "backslashreplace").decode()
-            print(readable, file=stream, flush=True)
+        with tqdm.external_write_mode(stream, nolock=True):  # above a progress bar
+            try:
+                print(text, file=stream, flush=True)
+            except UnicodeEncodeError:  # a file's name that is not UTF-8, or a terminal that is not
+                readable = text.encode("ascii", "backslashreplace").decode()
+                print(readable, file=stream, flush=True)
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):
             raise

@@ -57,6 +57,8 @@ class Interruptions:
             return
         code = EXIT_CODES.get(name, 143)
         if self.exit_code and time.monotonic() - self._first_at >= SAME_SIGNAL_S:
+            with contextlib.suppress(OSError):
+                os.write(2, b"\n" if os.isatty(2) else b"")  # a progress bar may stand there
             end_at_once(code)
         if name == "SIGHUP":  # the terminal is gone: writing to it would fail
             _leave_terminal()

@@ -62,6 +62,8 @@ class Kept(Watched, Protocol):
 class Stateful(Protocol):
     """Logs and pages, which go on where they were."""
 
+    unit: str  # what is counted, for people
+
     def state_dict(self) -> dict: ...
 
 
@@ -113,7 +115,7 @@ class Keeper:
             if alone and not self.in_step:
                 with contextlib.suppress(SaveError):  # the first failure is what is told
                     self.save(at_once=True)
-                    where = f"epoch {self.at.epoch} after {self.at.images} images"
+                    where = f"epoch {self.at.epoch} after {self.at.images} {self.view.unit}"
                     say(f"stopped in {where}, saved; go on with:\n{self.resume_command}")
 
     def begin_epoch(self) -> None:
@@ -187,8 +189,8 @@ class Keeper:
             self.save(at_once=bool(code) or last)
         if code:
             raise Stopped(
-                f"stopped in epoch {self.at.epoch} after {self.at.images} images, saved; go on "
-                f"with:\n{self.resume_command}",
+                f"stopped in epoch {self.at.epoch} after {self.at.images} {self.view.unit}, saved; "
+                f"go on with:\n{self.resume_command}",
                 code,
             )
 

@@ -1,5 +1,6 @@
 """What a run tells people: progress, losses, pictures, written by one process."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -7,10 +8,12 @@ from typing import Protocol
 import torch
 
 from util.console import Console
+from util.errors import Stopped, say
 from util.fixed_sample import FixedSample
 from util.image import tensor2im
 from util.run_log import RunLog
 from util.stage import Stage
+from util.summary import how_it_went, weights, where_things_are
 from util.tracker import Tracker
 from util.training_page import FIXED, About, TrainingPage
 
@@ -58,8 +61,10 @@ class Visualizer:
         print_images, display_images, html_images: images between two lines of losses, two looks
             at whether the page has the pictures, two updates of them.
         about: what the page tells of the run.
-
-    first_batch, if set before the training, gives the sample that is shown anew each time.
+        first_batch: gives the sample that is shown anew in every epoch.
+        unit: what is counted, "images" or "steps".
+        num_threads: loader processes, for a hint.
+        test_command: what tests the run's weights, for people.
     """
 
     def __init__(
@@ -75,14 +80,20 @@ class Visualizer:
         display_images: int = 400,
         html_images: int = 1000,
         about: About | None = None,
+        first_batch: Callable[[], dict] | None = None,
+        unit: str = "images",
+        num_threads: int = 0,
+        test_command: str = "",
     ) -> None:
         folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
+        self.folder, self.began, self.unit = folder, time.perf_counter(), unit
+        self.num_threads, self.test_command = num_threads, test_command
         self.print_images, self.display_images = print_images, display_images
         self.html_images = html_images
         self.row = (resumed or {}).get("row", 0)  # of the last stage that was shown
-        self.console = Console(n_epochs, writes)
+        self.console = Console(n_epochs, writes, unit)
         self.trackers: list[Tracker] = []
-        self.first_batch: Callable[[], dict] | None = None
+        self.first_batch = first_batch
         self.sample: FixedSample | None = None
         self.page: TrainingPage | None = None
         if not writes:
@@ -139,7 +150,7 @@ class Visualizer:
         )
         record = {"epoch": epoch, "iters": epoch_images, "images": images, "lr": lr}
         record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6), **losses}
-        self.console.losses(line, values)
+        self.console.losses(line, losses)
         self.run_log.log(line, record)
         for tracker in self.trackers:
             tracker.log(record)
@@ -171,13 +182,32 @@ class Visualizer:
             self.sample = FixedSample(self.first_batch())
         return self
 
-    def __exit__(self, kind: type | None, error: object, trace: object) -> None:
-        """The training has ended, in whatever way."""
+    def __exit__(self, kind: type | None, *failure: object) -> None:
+        """The training has ended, in whatever way; one that was stopped is summed up."""
+        self.console.close()
         if self.page is not None:
             self.page.finished = kind is None
         for tracker in self.trackers:
             tracker.close()
+        if kind is Stopped:
+            self._sum_up("this session")
+
+    def finish(self, remark: str) -> None:
+        """The training is complete: sum it up, and say what to type next.
+
+        Args:
+            remark: about the data, or empty.
+        """
+        self._sum_up(f"finished{remark}")
+        if weights(self.folder):
+            self.say(f"next: {self.test_command}")
+
+    def _sum_up(self, what: str) -> None:
+        time_s, pace = time.perf_counter() - self.began, self.console.overall
+        first, *more = how_it_went(pace, time_s, self.unit, self.num_threads)
+        self.say("\n".join([f"{what}: {first}", *where_things_are(self.folder), *more]))
 
     def say(self, line: str) -> None:
         """Print a line, above the progress bar if there is one."""
-        self.console.say(line)
+        if self.writes:
+            say(line)

@@ -145,7 +145,7 @@ function drawPlot(plot, log) {
   const x = scale(xs[0] ?? 0, xs.at(-1) ?? 1, 48, width - 12);
   const y = scale(low, high, height - 24, 12, log);
   Object.assign(plot, { x, y, shape });
-  const parts = [shape("text", { x: 42, y: height - 8, "text-anchor": "end" }, "images")];
+  const parts = [shape("text", { x: 44, y: height - 8, "text-anchor": "end" }, "images")];
   for (const value of ticks(low, high, height / 50, log)) {
     parts.push(shape("line", { class: "grid", x1: 48, x2: width - 12, y1: y(value), y2: y(value) }));
     parts.push(shape("text", { x: 42, y: y(value) + 4, "text-anchor": "end" }, short(value)));

@@ -1,0 +1,187 @@
+"""Compare trainings by their losses: one page and one PNG.
+
+    python scripts/plot.py facades
+    python scripts/plot.py checkpoints/facades facades_big --losses G_L1 D_real --smooth 0.95
+
+A RUN is a folder, or a name in --checkpoints_dir; its metrics.jsonl is read, also while it trains.
+FOLDER/index.html holds the curves, the last values, and the options that the runs differ in, and
+FOLDER/plot.png the curves alone. Both are files that need nothing else.
+"""
+
+import argparse
+import math
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+from options.saved import load_config  # noqa: E402
+from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn  # noqa: E402
+from util.metrics import AXES, Columns, Curves, along, losses, read_metrics  # noqa: E402
+
+OF_THE_PLACE = ("name", "suffix", "checkpoints_dir")  # options that any two runs differ in
+
+
+@dataclass
+class Run:
+    """One training's log.
+
+    Args:
+        x: (N,) where on the axis each line stands.
+        options: as saved with the run.
+    """
+
+    folder: Path
+    label: str
+    columns: Columns
+    x: np.ndarray
+    options: dict[str, Any]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The script's flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="a run's folder, or its name")
+    add(
+        "--checkpoints_dir",
+        type=Path,
+        default=Path("checkpoints"),
+        help="where names are looked for",
+    )
+    add("--out", type=Path, default=Path("plots"), metavar="FOLDER", help="where the page goes")
+    add(
+        "--losses", nargs="+", metavar="LOSS", help="these only; default: all, learning rate, speed"
+    )
+    add("--smooth", type=float, default=0.9,
+        help="weight of what came before in the smoothed curves; 0: none")  # fmt: skip
+    add("--x", choices=list(AXES), default="images", help="what the curves are drawn over")
+    return parser
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Plot; returns the exit code."""
+    args = parser().parse_args(argv)
+    if not 0 <= args.smooth < 1:
+        raise UserError(f"--smooth {args.smooth:g}: accepted: from 0 to below 1")
+    runs = read_runs([find_run(run, args.checkpoints_dir) for run in args.runs], args.x)
+    panels, labels = choose_panels(runs, args.losses, args.smooth), [run.label for run in runs]
+    try:
+        from util import plots  # needs matplotlib, which nothing else does
+    except ModuleNotFoundError as missing:
+        raise UserError(f"{missing}; pip install -r requirements.txt") from None
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {args.out}: {error.strerror}; give another folder") from None
+    plots.save_png(args.out / "plot.png", panels, labels, args.x)
+    facts = {"drawn over": args.x, "smoothed by": f"{args.smooth:g}; what was logged is pale"}
+    tables = [last_values(runs, panels), differences(runs)]
+    plots.save_page(args.out / "index.html", panels, labels, args.x, facts, tables)
+    say(f"{', '.join(labels)}: {args.out / 'index.html'}, {args.out / 'plot.png'}")
+    return 0
+
+
+def find_run(given: str, checkpoints: Path) -> Path:
+    """The folder with the log of a run; UserError with the nearest name if there is none."""
+    path = Path(given)
+    folder = path.parent if path.name == "metrics.jsonl" else path
+    for place in (folder, checkpoints / given):
+        if (place / "metrics.jsonl").is_file():
+            return place
+    near = [file.parent for root in {checkpoints, path.parent}
+            for file in root.glob("*/metrics.jsonl")]  # fmt: skip
+    found = did_you_mean(path.name, [folder.name for folder in near])
+    names = ", ".join(sorted({folder.name for folder in near})[:8])
+    known = found or (f"; runs there: {names}" if names else "; give the folder of a run")
+    raise UserError(f"{given}: no run with a metrics.jsonl, there or in {checkpoints}{known}")
+
+
+def read_runs(folders: list[Path], axis: str) -> list[Run]:
+    """Each run once; those without losses are told and left out."""
+    runs: dict[Path, Run] = {}
+    names = Counter(folder.resolve().name for folder in {f.resolve(): f for f in folders}.values())
+    for folder in folders:
+        if (place := folder.resolve()) in runs:
+            warn(f"{folder}: given twice, drawn once")
+            continue
+        columns = read_metrics(folder / "metrics.jsonl")
+        if not columns:
+            warn(f"{folder}: no losses in its metrics.jsonl yet; left out")
+            continue
+        label = place.name if names[place.name] == 1 else str(folder)
+        options = folder / "train_opt.yaml"
+        runs[place] = Run(
+            folder,
+            "".join(char if char.isprintable() else "?" for char in label),
+            columns,
+            along(axis, columns, folder / "metrics.jsonl"),
+            load_config(options) if options.is_file() else {},
+        )
+    if not runs:
+        raise UserError("nothing to draw: no run has losses yet; see --print_freq of train.py")
+    return list(runs.values())
+
+
+def choose_panels(runs: list[Run], wanted: list[str] | None, smooth: float) -> list[Curves]:
+    """A panel for each loss, with the runs that have it; learning rate and speed."""
+    every = {name: name for run in runs for name in losses(run.columns)}
+    names = dict.fromkeys(choose("losses", name, every) for name in wanted or every)
+    panels = [
+        Curves(name, smooth, {r.label: (r.x, r.columns[name]) for r in runs
+                              if name in losses(r.columns)})
+        for name in names
+    ]  # fmt: skip
+    if not wanted:
+        rates = {r.label: (r.x, r.columns["lr"]) for r in runs if "lr" in r.columns}
+        speeds = {r.label: (r.x, speed(r.columns)) for r in runs if "time_s" in r.columns}
+        panels += [Curves("learning rate", 0, rates), Curves("images/s", smooth, speeds)]
+    return panels
+
+
+def speed(columns: Columns) -> np.ndarray:
+    """Images a second, waiting for data included; NaN where it is not known."""
+    per_image_s = columns["time_s"] + columns.get("data_s", 0)
+    return np.divide(1, per_image_s, out=np.full_like(per_image_s, np.nan), where=per_image_s > 0)
+
+
+def last_values(runs: list[Run], panels: list[Curves]) -> tuple[str, list[list[str]]]:
+    """A table: how far each run is, and where its curves end."""
+    rows = [["", *(run.label for run in runs)], ["folder", *(str(run.folder) for run in runs)]]
+    rows += [[axis, *(_last(run, axis) for run in runs)] for axis in AXES]
+    for curves in panels:
+        ends = [curves.last(run.label) for run in runs]
+        rows.append([curves.title, *("–" if math.isnan(end) else f"{end:.4g}" for end in ends)])
+    return "Last values, smoothed", rows
+
+
+def _last(run: Run, axis: str) -> str:
+    try:
+        end = along(axis, run.columns, run.folder)[-1]
+    except UserError:
+        return "–"
+    return f"{end:.0f}" if axis == "images" else f"{end:.2f}"
+
+
+def differences(runs: list[Run]) -> tuple[str, list[list[str]]]:
+    """A table of the options that the runs differ in."""
+    flags = sorted({flag for run in runs for flag in run.options} - set(OF_THE_PLACE))
+    rows = [["", *(run.label for run in runs)]]
+    for flag in flags:
+        values = [str(run.options.get(flag, "–")) for run in runs]
+        if len(set(values)) > 1:
+            rows.append([f"--{flag}", *values])
+    return "Options that differ", rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
