@@ -100,7 +100,7 @@ function short(value) {
   const size = Math.abs(value);
   if (size >= 1e6) return `${+(value / 1e6).toPrecision(3)}M`;
   if (size >= 1e4) return `${+(value / 1e3).toPrecision(3)}k`;
-  return size < 1e-4 && size > 0 ? value.toExponential(1) : String(+value.toPrecision(3));
+  return size < 1e-3 && size > 0 ? value.toExponential(1) : String(+value.toPrecision(3));
 }
 
 function ago(ms) {
