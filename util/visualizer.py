@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -10,7 +10,8 @@ from util.console import Console
 from util.image import tensor2im
 from util.run_log import RunLog
 from util.stage import Stage
-from util.tracker import Tracker
+from util.tracker import RunInfo, Tracker
+from util.trackers import start_trackers
 from util.training_page import TrainingPage
 
 
@@ -56,6 +57,8 @@ class Visualizer:
         winsize: px of a picture on the page.
         print_images, display_images, html_images: images between two lines of losses, two looks
             at whether the page has the pictures, two updates of them.
+        services: live views besides the page, as `util.trackers.start_trackers` takes them.
+        options, networks: the run's, for those who show them.
     """
 
     def __init__(
@@ -70,6 +73,9 @@ class Visualizer:
         print_images: int = 100,
         display_images: int = 400,
         html_images: int = 1000,
+        services: dict[str, dict[str, Any]] | None = None,
+        options: dict[str, Any] | None = None,
+        networks: str = "",
     ) -> None:
         folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
         self.print_images, self.display_images = print_images, display_images
@@ -84,6 +90,8 @@ class Visualizer:
         if html:
             last_row = None if resumed is None else self.row
             self.trackers.append(TrainingPage(folder, name, winsize, last_row))
+        run = RunInfo(name, folder, resumed is not None, options or {}, networks)
+        self.trackers += start_trackers(services or {}, run)
 
     def state_dict(self) -> dict:
         """Bytes of the logs, and the last stage that was shown."""
