@@ -5,7 +5,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from models.base_model import BaseModel
 from models.losses import GAN_MODES
 from models.schedulers import LR_POLICIES
 from options import types
@@ -15,6 +14,7 @@ from util import distributed, snapshots
 from util.errors import UserError, warn
 from util.health import ON_NAN
 from util.keeper import SavePlan
+from util.visualizer import Reporter
 
 # Not taken over from the run that `--continue_train` goes on with.
 OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
@@ -153,7 +153,7 @@ def keeping(opt: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def showing(opt: argparse.Namespace, model: BaseModel) -> dict[str, Any]:
+def showing(opt: argparse.Namespace, model: Reporter) -> dict[str, Any]:
     """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
     return {
         "services": services(opt),

@@ -4,6 +4,7 @@ import html
 import json
 import logging
 import math
+import re
 from urllib.parse import quote
 
 import numpy as np
@@ -37,10 +38,11 @@ class VisdomTracker:
     """
 
     def __init__(self, run: RunInfo, server: str, port: int, env: str, columns: int) -> None:
-        self.env, self.columns, self.points = env, columns, {}
+        self.columns, self.points = columns, {}
+        self.env = re.sub(r"[^\w .-]", "-", env)  # visdom's page does not find any other name
         address, is_local = ensure_server(server, port, run.folder)
         logging.getLogger("visdom").setLevel(logging.ERROR)
-        self.vis = Client(server=address, port=port, env=env, use_incoming_socket=False,
+        self.vis = Client(server=address, port=port, env=self.env, use_incoming_socket=False,
                           raise_exceptions=True)  # fmt: skip
         if is_local:
             self.vis.session.trust_env = False  # no proxy
@@ -50,7 +52,7 @@ class VisdomTracker:
         metrics = run.folder / "metrics.jsonl"
         for line in metrics.read_text().splitlines() if metrics.is_file() else ():
             self._add(json.loads(line))
-        say(f"visdom: {address}:{port}/env/{quote(env, safe='')}")
+        say(f"visdom: {address}:{port}/env/{quote(self.env)}")
 
     def _add(self, record: dict[str, float | None]) -> None:
         self.points[record["images"]] = losses_of(record)
@@ -62,9 +64,10 @@ class VisdomTracker:
         images, rows = list(self.points), list(self.points.values())
         names = list(losses_of(record))
         values = np.array([[_finite(row.get(name)) for name in names] for row in rows])
-        title = _pane("losses", xlabel="images", legend=[html.escape(name) for name in names])
-        self.vis.line(values, np.array(images, float), "losses", opts=title)
-        self.vis.text(_table(record), "last losses", opts=_pane("last losses"))
+        legend = [html.escape(name, quote=False) for name in names]
+        look = _pane("losses", xlabel="images", legend=legend, width=640, height=360)
+        self.vis.line(values, np.array(images, float), "losses", opts=look)
+        self.vis.text(_table(record), "last losses", opts=_pane("last losses", height=360))
 
     def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
         sheets = {name: [picture] for name, picture in pictures.items()}
@@ -105,6 +108,6 @@ def _table(record: dict[str, float]) -> str:
     """A text pane runs what looks like script."""
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{value:.6g}</td></tr>"
-        for name, value in record.items()
+        for name, value in (losses_of(record) | record).items()
     )
     return f"<table>{rows}</table>"

@@ -16,7 +16,9 @@ from util.training_page import TrainingPage
 
 
 class Reporter(Protocol):
-    """What a model tells about its last step."""
+    """What a model tells about itself and its last step."""
+
+    def networks(self) -> dict[str, torch.nn.Module]: ...
 
     def stage(self, epoch: int) -> Stage: ...
 
