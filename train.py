@@ -65,7 +65,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
     if writes:
         make_room(opt.run_dir, opt.overwrite, keep=opt.continue_train)
         options.save(opt.run_dir)
-    shown = showing(opt, options, dataset.unit, dataset.first)
+    shown = showing(opt, options, dataset, model)
     view = Visualizer(opt.run_dir, opt.name, last, writes, view_state, **shown)
     with view, Keeper(model, view, at, len(dataset), signals, **keeping(opt)) as keeper:
         for epoch in range(at.epoch, last + 1):

@@ -24,6 +24,7 @@ from util.device import DEVICE_HELP, resolve_device
 from util.direction import DIRECTIONS
 from util.errors import UserError, warn
 from util.seed import draw_seed
+from util.trackers import TRACKERS
 
 
 class BaseOptions(ABC):
@@ -114,14 +115,19 @@ class BaseOptions(ABC):
     def _add_view_flags(self, add) -> None:
         add("--display_winsize", type=types.positive_int, default=256,
             help="px of an image on the pages")
-        add("--use_wandb", action="store_true", help="accepted; live views are not built yet")
+        add("--track", nargs="*", choices=list(TRACKERS), default=[],
+            help="show a training in these too, where there is a server or a package for it")
+        add("--use_wandb", action="store_true", help="old form of --track wandb")
         add("--wandb_project_name", default="CycleGAN-and-pix2pix",
-            help="accepted, see --use_wandb")
-        add("--display_id", type=int, help="accepted from old scripts")
-        add("--display_server", help="accepted from old scripts")
-        add("--display_port", type=int, help="accepted from old scripts")
-        add("--display_env", help="accepted from old scripts")
-        add("--display_ncols", type=int, help="accepted from old scripts")
+            help="the run's project in W&B")
+        add("--display_id", type=int,
+            help="old form of --track visdom, if above 0; without either there is no live view")
+        add("--display_server", default="http://localhost",
+            help="host of visdom's server; on this computer it is started if it does not answer")
+        add("--display_port", type=types.port, default=8097, help="its port")
+        add("--display_env", help="environment of visdom (default: the run's name)")
+        add("--display_ncols", type=types.non_negative_int, default=4,
+            help="pictures beside each other in visdom; 0: each in a pane of its own")
     # fmt: on
 
     @abstractmethod

@@ -26,9 +26,6 @@ def check(opt: argparse.Namespace) -> None:
             f"--value_range {given}: accepted: LOW HIGH, or LOW_A HIGH_A LOW_B HIGH_B, each LOW "
             "below its HIGH"
         )
-    if opt.use_wandb or (opt.display_id or 0) > 0:
-        flag = "--use_wandb" if opt.use_wandb else f"--display_id {opt.display_id}"
-        warn(f"{flag}: no live view is built yet; logs and web/index.html are in {opt.run_dir}")
     if opt.isTrain:
         _check_training(opt)
 

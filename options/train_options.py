@@ -2,10 +2,10 @@
 
 import argparse
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data.loader import Loader
 from models.losses import GAN_MODES
 from models.schedulers import LR_POLICIES
 from options import types
@@ -16,6 +16,7 @@ from util.errors import UserError, warn
 from util.health import ON_NAN
 from util.keeper import SavePlan
 from util.training_html import About
+from util.visualizer import Reporter
 
 # Not taken over from the run that `--continue_train` goes on with.
 OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
@@ -26,8 +27,9 @@ OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "contin
 FREE = (*OF_THE_CALL, "dataroot", "pairs", "config", "dry_run", "debug", "verbose", "n_epochs",
         "n_epochs_decay", "num_threads", "display_freq", "print_freq", "update_html_freq",
         "no_html", "save_latest_freq", "save_epoch_freq", "save_by_iter", "save_every_minutes",
-        "keep_last", "safetensors", "on_nan", "display_winsize", "use_wandb", "wandb_project_name",
-        "display_id", "display_server", "display_port", "display_env", "display_ncols",
+        "keep_last", "safetensors", "on_nan", "display_winsize", "track", "use_wandb",
+        "wandb_project_name", "display_id", "display_server", "display_port", "display_env",
+        "display_ncols",
         )  # fmt: skip
 
 
@@ -159,7 +161,7 @@ def keeping(opt: argparse.Namespace) -> dict[str, Any]:
 
 
 def showing(
-    opt: argparse.Namespace, options: TrainOptions, unit: str, first_batch: Callable[[], dict]
+    opt: argparse.Namespace, options: TrainOptions, dataset: Loader, model: Reporter
 ) -> dict[str, Any]:
     """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
     command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name]
@@ -167,16 +169,39 @@ def showing(
         command += ["--checkpoints_dir", opt.checkpoints_dir]
     return {
         "about": About(opt.model, opt.gan_mode, resume_command(opt), options.differing()),
-        "first_batch": first_batch,
-        "unit": unit,
+        "first_batch": dataset.first,
+        "unit": dataset.unit,
         "num_threads": opt.num_threads,
         "test_command": shlex.join(command),
+        "services": services(opt),
+        "options": {k: v for k, v in vars(opt).items() if k != "trained"},
+        "networks": "\n".join(f"{name}: {net}" for name, net in model.networks().items()),
         "html": not opt.no_html,
         "winsize": opt.display_winsize,
         "print_images": opt.print_freq,
         "display_images": opt.display_freq,
         "html_images": opt.update_html_freq,
     }
+
+
+def services(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The live views asked for -> the arguments of their classes besides the run."""
+    asked = {
+        "visdom": (opt.display_id or 0) > 0,
+        "tensorboard": False,
+        "wandb": opt.use_wandb,
+    }
+    settings = {
+        "visdom": {
+            "server": opt.display_server,
+            "port": opt.display_port,
+            "env": opt.display_env or opt.name,
+            "columns": opt.display_ncols,
+        },
+        "tensorboard": {},
+        "wandb": {"project": opt.wandb_project_name},
+    }
+    return {name: settings[name] for name in asked if asked[name] or name in opt.track}
 
 
 def has_checkpoint(run_dir: str) -> bool:

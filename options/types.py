@@ -62,6 +62,7 @@ folder_name.__name__ = "the name of one folder"
 
 positive_int = whole_number(1)
 non_negative_int = whole_number(0)
+port = whole_number(1, 65535)
 seed = whole_number(0, MAX_SEED)
 positive = number(0, above=True)
 non_negative = number(0)

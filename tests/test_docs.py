@@ -12,7 +12,7 @@ from scripts.write_options_reference import reference
 from tests.helpers import ROOT, TINY, make_aligned, photo, script
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util import get_data
+from util import get_data, visdom_server
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOOLS = ["datasets/combine_A_and_B.py", "datasets/prepare_cityscapes_dataset.py",
@@ -71,6 +71,7 @@ def test_every_flag_in_the_documents_exists():
     known |= {"help", "nproc_per_node", "blur_px", "depth", "noise", "upgrade"}
     known |= {a.dest for tool in TOOLS for a in script(tool).parser()._actions}
     known |= set(re.findall(r"--(\w+)", get_data.parser().format_help()))
+    known |= {a.dest for a in visdom_server.parser()._actions} | {"logdir"}  # of TensorBoard
     of_pip = {"use", "pep517"}
     for page in PAGES:
         flags = set(re.findall(r"(?<![\w-])--([A-Za-z]\w*)", page.read_text()))

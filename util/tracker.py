@@ -1,10 +1,36 @@
 """What a live view of a training is told."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from util.stage import Stage
+
+NOT_LOSSES = {"epoch", "iters", "images", "lr", "time_s", "data_s"}
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a live view may tell of a run.
+
+    Args:
+        resumed: an earlier session goes on.
+        options: flag -> value.
+        networks: their layers, as text.
+    """
+
+    name: str
+    folder: Path
+    resumed: bool
+    options: dict[str, Any]
+    networks: str
+
+
+def losses_of(record: dict[str, float | None]) -> dict[str, float | None]:
+    """The losses of a record, without what stands beside them."""
+    return {name: value for name, value in record.items() if name not in NOT_LOSSES}
 
 
 class Tracker(Protocol):

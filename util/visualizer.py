@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -14,12 +14,15 @@ from util.image import tensor2im
 from util.run_log import RunLog
 from util.stage import Stage
 from util.summary import how_it_went, weights, where_things_are
-from util.tracker import Tracker
+from util.tracker import RunInfo, Tracker
+from util.trackers import start_trackers
 from util.training_page import FIXED, About, TrainingPage
 
 
 class Reporter(Protocol):
-    """What a model tells about its last step."""
+    """What a model tells about itself and its last step."""
+
+    def networks(self) -> dict[str, torch.nn.Module]: ...
 
     def stage(self, epoch: int) -> Stage: ...
 
@@ -65,6 +68,8 @@ class Visualizer:
         unit: what is counted, "images" or "steps".
         num_threads: loader processes, for a hint.
         test_command: what tests the run's weights, for people.
+        services: live views besides the page, as `util.trackers.start_trackers` takes them.
+        options, networks: the run's, for those who show them.
     """
 
     def __init__(
@@ -84,6 +89,9 @@ class Visualizer:
         unit: str = "images",
         num_threads: int = 0,
         test_command: str = "",
+        services: dict[str, dict[str, Any]] | None = None,
+        options: dict[str, Any] | None = None,
+        networks: str = "",
     ) -> None:
         folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
         self.folder, self.began, self.unit = folder, time.perf_counter(), unit
@@ -105,6 +113,8 @@ class Visualizer:
             about = about or About()
             self.page = TrainingPage(folder, name, winsize, last_row, n_epochs, about)
             self.trackers.append(self.page)
+        run = RunInfo(name, folder, resumed is not None, options or {}, networks)
+        self.trackers += start_trackers(services or {}, run)
 
     def state_dict(self) -> dict:
         """Bytes of the logs, and the last stage that was shown."""

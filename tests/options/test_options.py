@@ -187,6 +187,25 @@ def test_gpu_ids_minus_one_is_the_cpu_and_old_display_flags_are_accepted():
     flags = "--gpu_ids -1 --display_id 1 --display_port 8097 --display_server http://localhost"
     opt = parse(*flags.split(), "--display_env", "main", "--display_ncols", "4")[1]
     assert (opt.device, opt.gpu_ids) == ("cpu", [])
+    assert train_options.services(opt) == {
+        "visdom": {"server": "http://localhost", "port": 8097, "env": "main", "columns": 4}
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "views"),
+    [
+        ("", []),
+        ("--display_id 0", []),
+        ("--display_id -1", []),
+        ("--display_id 3", ["visdom"]),
+        ("--use_wandb", ["wandb"]),
+        ("--use_wandb --track wandb tensorboard", ["tensorboard", "wandb"]),
+        ("--track", []),
+    ],
+)
+def test_the_live_views_asked_for(flags, views):
+    assert list(train_options.services(parse(*flags.split())[1])) == views
 
 
 def test_the_seed_is_drawn_and_recorded_if_absent():
