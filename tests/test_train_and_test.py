@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 import models
-from models.pix2pix_model import Pix2PixModel
 from tests.helpers import (
     TINY,
     make_aligned,
@@ -20,6 +19,7 @@ from tests.helpers import (
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util import checkpoint
+from util.training_page import TrainingPage
 
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", "--name", "p", *TINY]
 ONE_EPOCH = ["--n_epochs", 1, "--n_epochs_decay", 0]
@@ -97,8 +97,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(pairs, capsys):
 def test_pictures_are_brought_up_to_date_when_update_html_freq_is_crossed(
     tmp_path, pairs, monkeypatch
 ):
-    seen, real = [], Pix2PixModel.compute_visuals
-    monkeypatch.setattr(Pix2PixModel, "compute_visuals", lambda self: seen.append(1) or real(self))
+    seen, real = [], TrainingPage.show
+    monkeypatch.setattr(
+        TrainingPage, "show", lambda self, *what: seen.append(1) or real(self, *what)
+    )
     run_train(*pairs, *PIX2PIX, *ONE_EPOCH, "--display_freq", 100, "--update_html_freq", 2)
     assert len(seen) == 3  # at 2 and 4 images, and at the end of the epoch
 

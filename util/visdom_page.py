@@ -128,7 +128,7 @@ def fetch(folder: Path) -> None:
         )
     say(f"fetching the scripts of visdom's page with npm into {folder} (26 MB, once)")
     with tempfile.TemporaryDirectory() as there:
-        command = [npm, "pack", "--silent", "--ignore-scripts", *PACKAGES]
+        command = [npm, "pack", "--silent", "--ignore-scripts", "--fetch-retries=0", *PACKAGES]
         try:
             done = subprocess.run(command, cwd=there, capture_output=True, text=True, timeout=300)
         except subprocess.TimeoutExpired:
