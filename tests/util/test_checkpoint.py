@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models import networks
-from util import checkpoint
+from util import atomic, checkpoint
 from util.errors import UserError
 
 
@@ -101,7 +101,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(handle):
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", fail)
+    monkeypatch.setattr(atomic.os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         checkpoint.save({"a": torch.zeros(1)}, path)
     assert checkpoint.load(path)["a"].item() == 1
