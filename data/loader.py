@@ -231,10 +231,16 @@ class Loader:
         return f" without {len(self.bad)} bad images ({names})"
 
     def __iter__(self) -> Iterator[dict]:
-        for batch in self._batches():
-            self._note(batch.pop(BAD, {}))
-            if batch:
-                yield checked(batch)
+        batches = self._batches()
+        try:
+            for batch in batches:
+                self._note(batch.pop(BAD, {}))
+                if batch:
+                    yield checked(batch)
+        except BaseException:  # workers end now, and not when somebody collects the trace
+            batches.close()
+            self.loader._iterator = None
+            raise
 
     def _batches(self) -> Iterator[dict]:
         """The loader's; a worker that was killed is told in one line."""

@@ -29,9 +29,10 @@ def poison(monkeypatch, model: type, steps: set[int]) -> None:
     taken, real = [], model.set_input
 
     def set_input(self, batch):
-        if len(taken) in steps:
-            batch["A"][0, 0, 0, 0] = math.nan
-        taken.append(1)
+        if torch.is_grad_enabled():  # else it is the page's own sample
+            if len(taken) in steps:
+                batch["A"][0, 0, 0, 0] = math.nan
+            taken.append(1)
         real(self, batch)
 
     monkeypatch.setattr(model, "set_input", set_input)

@@ -216,7 +216,11 @@ def test_a_run_with_all_views_is_the_same(server, capsys, monkeypatch):
     assert "wandb sync" in said.out and "tensorboard --logdir" in said.out
     assert "--track" not in said.err, said.err
     run = Path("checkpoints/N")
-    assert list(run.glob("tensorboard/events*")) and list(run.glob("wandb/offline-run*/*.wandb"))
+    assert list(run.glob("tensorboard/events*"))
+    deadline = time.monotonic() + 30  # W&B writes in a process of its own
+    while not list(run.glob("wandb/offline-run*/*.wandb")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert list(run.glob("wandb/offline-run*/*.wandb"))
     panes = server.panes("all")
     assert {"losses", "last losses", "pictures 0"} <= panes.keys()
 
