@@ -26,12 +26,14 @@ def work_folder(target: Path) -> Iterator[Path]:
     try:
         if handle is not None:
             _claim(handle, target)
-        yield work
+        try:
+            yield work
+        finally:
+            with contextlib.suppress(OSError):
+                work.rmdir()  # if nothing is in it
     finally:
         if handle is not None:
             os.close(handle)
-        with contextlib.suppress(OSError):
-            work.rmdir()  # if nothing is in it
 
 
 def _claim(handle: int, target: Path) -> None:
