@@ -226,7 +226,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
     """Saving after every second step with larger networks, so that kills fall into it."""
     flags = ["--dataroot", make_aligned(tmp_path / "pairs", 9), *PIX2PIX, "--ngf", "24",
              "--save_latest_freq", "2", "--num_threads", "1", *epochs(3)]  # fmt: skip
-    kill_and_resume(tmp_path, flags, [0.01, 0.11, 0.23, 0.05, 0.17], "killed")
+    kill_and_resume(tmp_path, flags, [0.01, 0.23, 0.11], "killed")
 
 
 @pytest.mark.slow

@@ -30,7 +30,8 @@ class WandbTracker:
             console="off", silent=True, init_timeout=30, finish_timeout=4, save_code=False
         )
         self.run = wandb.init(
-            project=project, name=run.name, dir=str(run.folder.resolve()), id=_run_id(run.folder), mode=mode,
+            project=project, name=run.name, id=_run_id(run.folder), mode=mode,
+            dir=str(run.folder.resolve()),
             resume="allow" if online else None, config=run.options, reinit="create_new",
             settings=quiet,
         )  # fmt: skip
