@@ -19,6 +19,7 @@ from util.image_read import (
     without_range,
     wrong_channels,
 )
+from util.planes import Sized
 
 MOST_FILES = 30_000  # that the quick look opens; of more, so many at equal distances
 Size = tuple[int, int]  # (width, height) px
@@ -214,19 +215,11 @@ def _size_after(transform: Transform, size: Size) -> Size | str:
 
 
 @dataclass(frozen=True)
-class Blank:
+class Blank(Sized):
     """A picture that is nothing but its size, to try a transform on."""
 
     size: Size
     info: dict = field(default_factory=dict)
-
-    @property
-    def width(self) -> int:
-        return self.size[0]
-
-    @property
-    def height(self) -> int:
-        return self.size[1]
 
     def resize(self, size: Size, resample: object = None) -> "Blank":
         return Blank(size, self.info)

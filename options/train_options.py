@@ -134,12 +134,16 @@ def resume_command(opt: argparse.Namespace) -> str:
     """What takes the run up again, for people."""
     processes = distributed.world_size()
     start = ["torchrun", f"--nproc_per_node={processes}"] if processes > 1 else ["python"]
-    command = [*start, "train.py", "--name", opt.name, "--continue_train"]
-    if opt.checkpoints_dir != "./checkpoints":
-        command += ["--checkpoints_dir", opt.checkpoints_dir]
+    command = [*start, "train.py", "--name", opt.name, "--continue_train", *_place(opt)]
     if not opt.device.startswith("cuda"):
         command += ["--device", opt.device]
     return shlex.join(command)
+
+
+def _place(opt: argparse.Namespace) -> list[str]:
+    """The words of a command that say where runs are kept."""
+    default = opt.checkpoints_dir == "./checkpoints"
+    return [] if default else ["--checkpoints_dir", opt.checkpoints_dir]
 
 
 def keeping(opt: argparse.Namespace) -> dict[str, Any]:
@@ -164,9 +168,7 @@ def showing(
     opt: argparse.Namespace, options: TrainOptions, dataset: Loader, model: Reporter
 ) -> dict[str, Any]:
     """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
-    command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name]
-    if opt.checkpoints_dir != "./checkpoints":
-        command += ["--checkpoints_dir", opt.checkpoints_dir]
+    command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name, *_place(opt)]
     return {
         "about": About(opt.model, opt.gan_mode, resume_command(opt), options.differing()),
         "first_batch": dataset.first,

@@ -1,7 +1,8 @@
 """Pages of pictures that open from disk: a row is appended at constant cost."""
 
+import base64
+import hashlib
 import os
-import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,6 @@ h1{font-size:1.5rem;margin:.5rem 0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;color:var(--dim);margin:0 0 1rem}
 dd{margin:0;overflow-wrap:anywhere}
 main{display:flex;flex-direction:column}
-main.newest-first{flex-direction:column-reverse}
 section{border-top:1px solid var(--line);padding:.75rem 0}
 h2{font-size:1rem;margin:0 0 .5rem;overflow-wrap:anywhere}
 .pictures{display:grid;gap:.5rem;grid-template-columns:repeat(auto-fill,WIDTHpx)}
@@ -37,9 +37,6 @@ class Page:
         title: heading, also the window's title.
         facts: name -> value, shown below the heading.
         width: px of a picture on a wide screen.
-        newest_first: show the last row at the top (by style, the file only grows).
-        refresh_s: seconds after which an open page reads itself again; None = never.
-        keep_before: go on with an existing file, keeping the rows with a smaller number.
     """
 
     def __init__(
@@ -48,15 +45,10 @@ class Page:
         title: str,
         facts: dict[str, str],
         width: int,
-        newest_first: bool = False,
-        refresh_s: int | None = None,
-        keep_before: int | None = None,
     ) -> None:
         self.path, self.rows = Path(path), 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if keep_before is None or not self._drop_rows_from(keep_before):
-            opening = _opening(title, facts, width, newest_first, refresh_s)
-            self.path.write_bytes(_bytes(opening + CLOSING))
+        self.path.write_bytes(to_bytes(_opening(title, facts, width) + CLOSING))
 
     def add_row(
         self, number: int, heading: str, pictures: list[tuple[str, str]], text: str = ""
@@ -79,35 +71,23 @@ class Page:
             grid.add(tags.figure(tags.a(image, href=link), tags.figcaption(label)))
         self._replace_end(-len(CLOSING), section.render(pretty=False) + "\n" + CLOSING)
 
-    def _drop_rows_from(self, number: int) -> bool:
-        """Cut an existing page before a row. Returns: whether there is a page of ours."""
-        text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
-        if POLICY not in text or "\n<main" not in text:
-            return False
-        if not text.endswith(CLOSING):  # cut off while a row was written
-            whole = [m.end() for m in re.finditer(r"</section>\n|\n<main[^>]*>\n", text)]
-            text = text[: whole[-1]] + CLOSING
-            self.path.write_text(text, encoding="utf-8")
-        for row in re.finditer(r'^<section id="row-(\d+)">', text, flags=re.MULTILINE):
-            if int(row[1]) >= number:
-                self.path.write_text(text[: row.start()] + CLOSING, encoding="utf-8")
-                break
-        return True
-
     def _replace_end(self, offset: int, text: str) -> None:
         with open(self.path, "r+b") as file:
             file.seek(offset, os.SEEK_END)
-            file.write(_bytes(text))
+            file.write(to_bytes(text))
 
 
-def _bytes(text: str) -> bytes:
+def to_bytes(text: str) -> bytes:
     """UTF-8; bytes of file names that are not UTF-8 become question marks."""
     return text.encode("utf-8", "replace")
 
 
-def _opening(
-    title: str, facts: dict[str, str], width: int, newest_first: bool, refresh_s: int | None
-) -> str:
+def only_script(code: str) -> str:
+    """The source of a Content-Security-Policy that lets this inline script run, and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+
+
+def _opening(title: str, facts: dict[str, str], width: int) -> str:
     head = tags.head(
         tags.meta(charset="utf-8"),
         tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
@@ -115,12 +95,9 @@ def _opening(
         tags.title(title),
         tags.style(raw(STYLE.replace("WIDTH", str(width)))),
     )
-    if refresh_s is not None:
-        head.add(tags.meta(**{"http-equiv": "refresh", "content": str(refresh_s)}))
     fact_list = tags.dl()
     for name, value in facts.items():
         fact_list.add(tags.dt(name), tags.dd(value))
     header = tags.header(tags.h1(title), fact_list)
     parts = [head.render(pretty=False), "<body>", header.render(pretty=False)]
-    direction = ' class="newest-first"' if newest_first else ""
-    return '<!DOCTYPE html>\n<html lang="en">\n' + "\n".join(parts) + f"\n<main{direction}>\n"
+    return '<!DOCTYPE html>\n<html lang="en">\n' + "\n".join(parts) + "\n<main>\n"

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.signal import lfilter
 
 from util.errors import UserError, warn
+from util.tracker import NOT_LOSSES
 
-NOT_LOSSES = ("epoch", "iters", "images", "lr", "time_s", "data_s")
 Columns = dict[str, np.ndarray]
 
 

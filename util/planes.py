@@ -7,7 +7,21 @@ from PIL import Image
 LUMA = (0.299, 0.587, 0.114)  # of R, G and B in grey (ITU-R 601-2), as in PIL
 
 
-class Planes:
+class Sized:
+    """Whatever has a size = (width, height) px."""
+
+    size: tuple[int, int]
+
+    @property
+    def width(self) -> int:
+        return self.size[0]
+
+    @property
+    def height(self) -> int:
+        return self.size[1]
+
+
+class Planes(Sized):
     """One float image for each channel, in [0, 1] where nothing was resized (bicubic overshoots).
 
     `size`, `width`, `height`, `resize`, `crop`, `transpose` and `info` are as of a PIL image.
@@ -26,14 +40,6 @@ class Planes:
     @property
     def size(self) -> tuple[int, int]:
         return self.planes[0].size
-
-    @property
-    def width(self) -> int:
-        return self.size[0]
-
-    @property
-    def height(self) -> int:
-        return self.size[1]
 
     def array(self) -> np.ndarray:
         """(H, W, C) float32."""

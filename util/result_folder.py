@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from util.errors import UserError, warn
-from util.result_page import METRICS, POLICY, set_metrics
+from util.html import POLICY
+from util.result_page import METRICS, set_metrics
 
 KINDS = (".png", ".tif", ".npy")  # what `save_like` writes beside a picture
 METRICS_FILE = "metrics.jsonl"

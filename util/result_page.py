@@ -1,8 +1,6 @@
 """A gallery of results that opens from disk; without script it is a plain page of pictures."""
 
-import base64
 import functools
-import hashlib
 import html
 import json
 import os
@@ -11,10 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from util import atomic
+from util.html import CLOSING, POLICY, only_script, to_bytes
 
-CLOSING = "</main></body></html>\n"
-# Nothing is loaded from outside, whatever a file is called; also how a page of ours is known.
-POLICY = "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'"
 METRICS = '<script type="application/json" id="metrics">'
 
 
@@ -40,7 +36,7 @@ class ResultPage:
         self.path, self.rows = path, 0
         self.columns: dict[str, int] = {}  # label -> number
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_bytes(_opening(title, facts, details, width) + CLOSING))
+        path.write_bytes(to_bytes(_opening(title, facts, details, width) + CLOSING))
 
     def add_row(self, heading: str, pictures: dict[str, str | None], text: str = "") -> None:
         """Append pictures under a heading.
@@ -60,7 +56,7 @@ class ResultPage:
         )
         with open(self.path, "r+b") as file:
             file.seek(-len(CLOSING), os.SEEK_END)
-            file.write(_bytes(row + CLOSING))
+            file.write(to_bytes(row + CLOSING))
 
     def _figure(self, heading: str, label: str, file: str | None) -> str:
         column = self.columns.setdefault(label, len(self.columns))
@@ -101,11 +97,6 @@ def png_size(file: Path) -> tuple[int, int] | None:
     return struct.unpack(">II", head[16:]) if is_png else None
 
 
-def _bytes(text: str) -> bytes:
-    """UTF-8; bytes of file names that are not UTF-8 become question marks."""
-    return text.encode("utf-8", "replace")
-
-
 def _script_json(value: object) -> str:
     """JSON that may stand within a script element."""
     return json.dumps(value).replace("<", "\\u003c")
@@ -118,7 +109,6 @@ def _asset(name: str) -> str:
 
 def _opening(title: str, facts: dict[str, str], details: dict[str, str], width: int) -> str:
     script = _asset("gallery.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = _asset("gallery.css").replace("--width:256px", f"--width:{width}px")
     terms = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
@@ -133,7 +123,7 @@ def _opening(title: str, facts: dict[str, str], details: dict[str, str], width: 
 <html lang="en">
 <head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}; script-src 'sha256-{digest}'">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}; script-src {only_script(script)}">
 <title>{html.escape(title)}</title>
 <style>{style}</style>
 {METRICS}{_script_json({"names": [], "rows": {}})}</script>

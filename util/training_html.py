@@ -1,7 +1,5 @@
 """The parts of a training's page that stay as they are."""
 
-import base64
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +7,7 @@ from dominate import tags
 from dominate.svg import svg
 from dominate.util import raw
 
+from util.html import POLICY, only_script
 from util.training_guide import guide
 
 ASSETS = Path(__file__).with_name("page_assets")
@@ -35,11 +34,10 @@ def page_html(title: str, about: About, winsize: int, session: int) -> str:
     """The page without its data: style, code, and what stays as it is."""
     style = (ASSETS / "training.css").read_text(encoding="utf-8").replace("WIDTH", str(winsize))
     code = "\n".join(file.read_text(encoding="utf-8") for file in CODE)
-    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     # The one script in the page is known by its digest; data lie beside it, nothing is outside.
     policy = (
-        "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}' 'self' file:; base-uri 'none'; form-action 'none'"
+        f"{POLICY}; script-src {only_script(code)} 'self' file:; base-uri 'none'; "
+        "form-action 'none'"
     )
     head = tags.head(
         tags.meta(charset="utf-8"),

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from util.curves import Curves
+from util.html import to_bytes
 from util.image import save_image
 from util.page_data import CHUNK, Chunks, replace, script
 from util.stage import Stage
@@ -56,7 +57,7 @@ class TrainingPage:
         self.chunks.renew(self.rows)
         self._tell("running")
         html = page_html(f"Training of {name}", about, winsize, self.session)
-        (self.web / "index.html").write_bytes(html.encode("utf-8", "replace"))
+        (self.web / "index.html").write_bytes(to_bytes(html))
 
     def begin_epoch(self, epoch: int) -> None:
         self.epoch = epoch

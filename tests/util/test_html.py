@@ -12,8 +12,8 @@ from util.html import Page
 NASTY = ["a b", 'it\'s "quoted"', "<script>alert(1)</script>".replace("/", "∕"), "50%#?&", "名前"]
 
 
-def page(folder: Path, **settings) -> Page:
-    return Page(folder / "index.html", "title <b>", {"fact": "<i>value"}, 64, **settings)
+def page(folder: Path) -> Page:
+    return Page(folder / "index.html", "title <b>", {"fact": "<i>value"}, 64)
 
 
 def picture(folder: Path, name: str) -> str:
@@ -60,23 +60,6 @@ def test_a_row_costs_the_same_at_the_end_as_at_the_start(tmp_path, monkeypatch):
     assert written[0] < 2000  # and no more than the row is written
 
 
-def test_a_continued_page_replaces_later_rows(tmp_path):
-    first = page(tmp_path)
-    for number in (1, 2, 3):
-        first.add_row(number, f"epoch {number}", [])
-    page(tmp_path, keep_before=2).add_row(2, "epoch 2 again", [])
-    text = (tmp_path / "index.html").read_text()
-    assert "epoch 1<" in text and "epoch 2 again" in text
-    assert "epoch 3" not in text and "epoch 2<" not in text
-
-
-def test_a_page_of_another_program_is_replaced(tmp_path):
-    (tmp_path / "index.html").write_text("<html><body><h3>epoch [1]</h3></body></html>")
-    page(tmp_path, keep_before=2).add_row(2, "epoch 2", [])
-    text = (tmp_path / "index.html").read_text()
-    assert "epoch [1]" not in text and Links(text).tags.count("section") == 1
-
-
 def test_names_are_escaped(tmp_path):
     grown = page(tmp_path)
     for number, name in enumerate(NASTY):
@@ -88,7 +71,7 @@ def test_names_are_escaped(tmp_path):
 
 @needs_browser
 def test_a_browser_loads_every_picture_and_runs_no_script(tmp_path):
-    grown = page(tmp_path, newest_first=True, refresh_s=60)
+    grown = page(tmp_path)
     for number, name in enumerate(NASTY):
         grown.add_row(number, name, [("real", picture(tmp_path, f"{name}.png"))])
     assert loaded_pictures(tmp_path / "index.html") == (len(NASTY), len(NASTY))
