@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from models import networks, sizes
+from models import networks, sizes, speed
 from models.losses import cal_gradient_penalty
+from models.precision import LossScale
 from util import checkpoint, distributed, snapshots
 from util.direction import oriented
 from util.errors import UserError, say, warn
@@ -56,6 +57,7 @@ class BaseModel(ABC):
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
         self.schedulers: list = []
+        self.loss_scale: LossScale | None = None  # of --precision fp16
         self.accepted_sides = (1, 1)  # px of images: a multiple of the first, not below the second
         self.resumed: dict | None = None  # the state of the training that this one goes on from
         self._metric_sum: torch.Tensor | float = 0.0
@@ -115,9 +117,10 @@ class BaseModel(ABC):
     def adam(self, *nets: nn.Module) -> torch.optim.Optimizer:
         """Adam over the networks' weights with `--lr` and `--beta1`, added to `self.optimizers`."""
         params = [p for net in nets for p in net.parameters()]
-        fused = self.device.type == "cuda"  # can leave out an update without asking the host
+        fused = self.device.type in ("cpu", "cuda")
         betas = (self.opt.beta1, 0.999)
         optimizer = torch.optim.Adam(params, lr=self.opt.lr, betas=betas, fused=fused)
+        optimizer.register_step_pre_hook(speed.align_with_weights)
         self.optimizers.append(optimizer)
         return optimizer
 
@@ -209,9 +212,13 @@ class BaseModel(ABC):
 
         With `--continue_train`, `resumed` and `opt.epoch_count` come from the checkpoint.
         """
-        for part in [*vars(self).values(), *self.networks().values()]:
+        for part in vars(self).values():
             if isinstance(part, nn.Module):  # also those that are not saved, like a frozen teacher
                 part.to(self.device)
+        self.loss_scale = speed.prepare(
+            self.networks().values(), self.device, opt.precision, opt.memory_format, opt.compile,
+            fixed_size="crop" in opt.preprocess,
+        )  # fmt: skip
         if not self.isTrain or opt.continue_train:
             self.resumed = self.load_networks(opt.epoch_label)
         elif opt.init_from:
@@ -232,6 +239,8 @@ class BaseModel(ABC):
             self.schedulers = [networks.get_scheduler(o, opt) for o in self.optimizers]
         for optimizer in self.optimizers:
             distributed.average_gradients(optimizer)
+            if self.loss_scale is not None:
+                optimizer.register_step_pre_hook(self.loss_scale.before_update)
 
     def train(self) -> None:
         """Dropout and batch statistics as in training."""

@@ -27,6 +27,7 @@ class CycleGANModel(BaseModel):
             add = parser.add_argument
             add("--lambda_A", type=float, default=10.0, help="weight of the cycle A -> B -> A")
             add("--lambda_B", type=float, default=10.0, help="weight of the cycle B -> A -> B")
+            add("--lean", action="store_true", help="train in half of the memory, part by part")
             add(
                 "--lambda_identity", type=float, default=0.5,
                 help="weight of the identity loss, relative to lambda_A and lambda_B; 0: none",
@@ -70,8 +71,14 @@ class CycleGANModel(BaseModel):
         self.real_A, self.real_B = self.source_and_target(input)
 
     def forward(self) -> None:
+        self.forward_cycle()
+        self.backward_cycle()
+
+    def forward_cycle(self) -> None:
         self.fake_B = self.netG_A(self.real_A)  # G_A(A)
         self.rec_A = self.netG_B(self.fake_B)  # G_B(G_A(A))
+
+    def backward_cycle(self) -> None:
         self.fake_A = self.netG_B(self.real_B)  # G_B(B)
         self.rec_B = self.netG_A(self.fake_A)  # G_A(G_B(B))
 
@@ -96,31 +103,64 @@ class CycleGANModel(BaseModel):
             self.netD_B, self.real_A, fake_A
         )
 
-    def backward_G(self) -> None:
-        lambda_A, lambda_B = self.opt.lambda_A, self.opt.lambda_B
-        lambda_idt = self.opt.lambda_identity
-        self.loss_idt_A = self.loss_idt_B = 0.0
-        if lambda_idt > 0:
-            self.idt_A = self.netG_A(self.real_B)  # G_A(B), should be B
-            self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * lambda_B * lambda_idt
-            self.idt_B = self.netG_B(self.real_A)  # G_B(A), should be A
-            self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * lambda_A * lambda_idt
+    def forward_losses(self) -> torch.Tensor:
+        """Of A -> B -> A."""
         self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True)
+        self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A
+        return self.loss_G_A + self.loss_cycle_A
+
+    def backward_losses(self) -> torch.Tensor:
+        """Of B -> A -> B."""
         self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True)
-        self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * lambda_A
-        self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * lambda_B
+        self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B
+        return self.loss_G_B + self.loss_cycle_B
+
+    def identity_loss_A(self) -> torch.Tensor | float:
+        self.loss_idt_A, weight = 0.0, self.opt.lambda_B * self.opt.lambda_identity
+        if self.opt.lambda_identity > 0:
+            self.idt_A = self.netG_A(self.real_B)  # G_A(B), should be B
+            self.loss_idt_A = self.criterionIdt(self.idt_A, self.real_B) * weight
+        return self.loss_idt_A
+
+    def identity_loss_B(self) -> torch.Tensor | float:
+        self.loss_idt_B, weight = 0.0, self.opt.lambda_A * self.opt.lambda_identity
+        if self.opt.lambda_identity > 0:
+            self.idt_B = self.netG_B(self.real_A)  # G_B(A), should be A
+            self.loss_idt_B = self.criterionIdt(self.idt_B, self.real_A) * weight
+        return self.loss_idt_B
+
+    def backward_G(self) -> None:
         self.loss_G = (
-            self.loss_G_A + self.loss_G_B + self.loss_cycle_A + self.loss_cycle_B
-            + self.loss_idt_A + self.loss_idt_B
+            self.forward_losses() + self.backward_losses()
+            + self.identity_loss_A() + self.identity_loss_B()
         )  # fmt: skip
         self.loss_G.backward()
 
+    def backward_G_in_parts(self) -> None:
+        """The gradients of `backward_G`; what one part kept for them is freed before the next."""
+        self.loss_G = 0.0
+        for forward, losses in (
+            (self.forward_cycle, self.forward_losses),
+            (self.backward_cycle, self.backward_losses),
+            (None, self.identity_loss_A),
+            (None, self.identity_loss_B),
+        ):
+            if forward is not None:
+                forward()
+            loss = losses()
+            if isinstance(loss, torch.Tensor):
+                loss.backward()
+                self.loss_G = self.loss_G + loss.detach()
+
     def optimize_parameters(self) -> None:
-        self.forward()
         # G_A and G_B, with both D frozen
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         self.optimizer_G.zero_grad()
-        self.backward_G()
+        if self.opt.lean:
+            self.backward_G_in_parts()
+        else:
+            self.forward()
+            self.backward_G()
         self.optimizer_G.step()
         # D_A and D_B
         self.set_requires_grad([self.netD_A, self.netD_B], True)

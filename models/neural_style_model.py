@@ -74,7 +74,8 @@ class NeuralStyleModel(BaseModel):
                 raise UserError(f"--{flag} {min(values)}: accepted: whole numbers from 1 up")
         for flag, needed in (("batch_size", 1), ("lr_policy", "linear"), ("n_epochs_decay", 0),
                              ("preprocess", "scale_longer"), ("on_nan", "stop"),
-                             ("input_nc", 3), ("output_nc", 3)):  # fmt: skip
+                             ("input_nc", 3), ("output_nc", 3), ("precision", "auto"),
+                             ("compile", False)):  # fmt: skip
             if (given := getattr(opt, flag)) != needed:
                 raise UserError(f"--{flag} {given}: --model neural_style accepts {needed} only")
         shares = opt.style_image_weights or [1.0] * len(opt.style_image)

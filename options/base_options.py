@@ -16,6 +16,8 @@ import data
 import models
 from data.transforms import PREPROCESS_MODES
 from models.networks import DISCRIMINATORS, GENERATORS, INIT_TYPES, NORMS
+from models.precision import PRECISIONS
+from models.speed import MEMORY_FORMATS
 from options import checks, types
 from options.parser import OptionParser
 from options.saved import NOT_SAVED, load_config, option_table, save_options
@@ -45,6 +47,7 @@ class BaseOptions(ABC):
         self._add_run_flags(parser.add_argument_group("run").add_argument)
         self._add_network_flags(parser.add_argument_group("model and networks").add_argument)
         self._add_data_flags(parser.add_argument_group("data").add_argument)
+        self._add_speed_flags(parser.add_argument_group("speed").add_argument)
         self._add_view_flags(parser.add_argument_group("live views and old scripts").add_argument)
 
     # fmt: off
@@ -111,6 +114,15 @@ class BaseOptions(ABC):
             help="a damaged image ends the run, or is left out and told")
         add("--max_dataset_size", type=types.count_or_inf, default=float("inf"),
             help="use the first so many images only")
+
+    def _add_speed_flags(self, add) -> None:
+        add("--precision", default="auto", choices=PRECISIONS,
+            help="number format of networks: auto is fp32, with tf32 in a GPU's convolutions; bf16 "
+            "and fp16 change the results a little")
+        add("--memory_format", default="auto", choices=MEMORY_FORMATS,
+            help="order of images in memory; auto is what measured faster for the network")
+        add("--compile", action="store_true",
+            help="compile the networks, which takes a minute and gains in bf16 or small sizes")
 
     def _add_view_flags(self, add) -> None:
         add("--display_winsize", type=types.positive_int, default=256,

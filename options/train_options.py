@@ -29,7 +29,7 @@ FREE = (*OF_THE_CALL, "dataroot", "pairs", "config", "dry_run", "debug", "verbos
         "no_html", "save_latest_freq", "save_epoch_freq", "save_by_iter", "save_every_minutes",
         "keep_last", "safetensors", "on_nan", "display_winsize", "track", "use_wandb",
         "wandb_project_name", "display_id", "display_server", "display_port", "display_env",
-        "display_ncols",
+        "display_ncols", "memory_format", "compile", "lean",
         )  # fmt: skip
 
 
