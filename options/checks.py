@@ -37,6 +37,11 @@ def _check_training(opt: argparse.Namespace) -> None:
             f"--epoch_count {opt.epoch_count} is beyond the last epoch, {last_epoch} "
             "(--n_epochs + --n_epochs_decay); raise --n_epochs"
         )
+    if opt.gan_mode == "wgangp" and opt.lambda_gp > 0 and opt.precision == "fp16":
+        raise UserError(
+            "--precision fp16 with --gan_mode wgangp: the gradient of a gradient is not scaled; "
+            "use --precision bf16"
+        )
     if opt.gan_mode == "wgangp" and opt.lambda_gp > 0 and "batch" in opt.norm:
         warn(
             f"--gan_mode wgangp with --norm {opt.norm}: the penalty is meant per image, and batch "
