@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from benchmarks.checkout import Checkout  # noqa: E402
-from benchmarks.turns import Process, position, take_turns  # noqa: E402
+from benchmarks.turns import Process, is_losses, take_turns  # noqa: E402
 from models import create_model  # noqa: E402
 from models.base_model import BaseModel  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
@@ -33,8 +33,8 @@ CASES = {
     "cycle_gan (resnet_9blocks, 256 px)": (256, "--model cycle_gan"),
     "colorization (unet_256, 256 px)": (256, "--model colorization"),
     "style (style_net, vgg16, 256 px)": (256, "--model style --batch_size 1"),
-    "neural_style (vgg19, 256 px, an evaluation)": (
-        256, "--model neural_style --image_size 256 --step_evaluations 1"),
+    "neural_style (vgg19, 128 px, an evaluation)": (
+        256, "--model neural_style --image_size 128 --step_evaluations 1"),
 }  # fmt: skip
 JUDGED = "--perceptual_weights random --style_image"  # of style and neural_style; the work is equal
 # Flags that change the speed, and perhaps the numbers; those that a checkout lacks are left out.
@@ -123,7 +123,7 @@ def train_process(checkout: Checkout, flags: list[str], record: Path) -> Process
     """train.py of a checkout, whose steps are written down in `record`."""
     probe = Path(__file__).with_name("probe.py")
     command = [checkout.python, str(probe), str(record), *checkout.command("train.py", flags)]
-    return Process(command, checkout.folder, checkout.environment, lambda line: bool(position(line)))
+    return Process(command, checkout.folder, checkout.environment, is_losses)
 
 
 def read_record(record: Path, process: Process, warm_up: int) -> dict:

@@ -17,17 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 Tick = Callable[[str], bool]  # whether a line is one that is waited for
-LOSSES = re.compile(r"\(epoch: (\d+), iters: (\d+), time: [\d.]+, data: [\d.]+\)")
+LOSSES = re.compile(r"\(epoch: \d+, iters: \d+, time: [\d.]+, data: [\d.]+\)")
 
 
 class Failed(Exception):
     """A process ended, or said nothing for too long; the message is its last line."""
 
 
-def position(line: str) -> tuple[int, int] | None:
-    """(epoch, images seen in it) of a line of losses, as all implementations print them."""
-    found = LOSSES.search(line)
-    return (int(found[1]), int(found[2])) if found else None
+def is_losses(line: str) -> bool:
+    """Whether it is one that all implementations print where losses are due."""
+    return LOSSES.search(line) is not None
 
 
 class Process:
@@ -111,8 +110,9 @@ class Process:
 
 
 def take_turns(
-    processes: dict[str, Process], rounds: int, warm_up: int, turn_s: float, most: int
-) -> tuple[dict[str, list[float]], dict[str, str]]:
+    processes: dict[str, Process], rounds: int, warm_up: int, turn_s: float, most: int,
+    budget_s: float = 60,
+) -> tuple[dict[str, list[float]], dict[str, str]]:  # fmt: skip
     """Seconds of a tick, for each process and turn.
 
     Args:
@@ -120,6 +120,7 @@ def take_turns(
         warm_up: ticks before the first turn, from 2 up; the first holds the start.
         turn_s: about how long a turn is.
         most: ticks that a process has before it ends or does something else.
+        budget_s: there are fewer rounds, but three, where they would take longer.
 
     Returns:
         (name -> seconds of a tick in each round, name -> why it failed).
@@ -127,6 +128,7 @@ def take_turns(
     times: dict[str, list[float]] = {}
     failed: dict[str, str] = {}
     ticks: dict[str, int] = {}  # in a turn
+    round_s = 1e-9
 
     def fail(name: str, error: Failed) -> None:
         processes[name].__exit__()
@@ -145,7 +147,8 @@ def take_turns(
             process.pause()
             left = max(1, (most - warm_up) // rounds)
             ticks[name], times[name] = min(left, max(1, round(turn_s / tick_s))), []
-        for turn in range(rounds):
+            round_s += tick_s * ticks[name]
+        for turn in range(min(rounds, max(3, int(budget_s / round_s)))):
             names = list(times)  # every other round backwards: nobody is always the first
             for name in names if turn % 2 == 0 else reversed(names):
                 went_on = processes[name].go_on()

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+
 from data import create_dataset
 from models.networks import GENERATORS
 from options.test_options import TestOptions
-from PIL import Image
 
 
 def save(image: torch.Tensor, path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import time
 
 import torch
+
 from data import create_dataset
 from models import create_model
 from options.train_options import TrainOptions
