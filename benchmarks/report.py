@@ -44,9 +44,10 @@ PHASES = ("data", "forward", "backward", "optimizer", "other")
 SECTIONS = {"loader": "Loading", "test": "Testing", "start": "Starting"}
 REMARK = (
     "`data` is waiting for the loader, `forward` holds all of a step that is not listed, `other` "
-    "is checks and logging, here with a line of losses {every}. Peak memory is {memory}, in "
-    "brackets its ratio to the case's first. The work is counted by `torch.utils.flop_counter`, and shared "
-    "by the most that this machine computes in the same precision."
+    "is checks and logging, here with a line of losses {every}. With L-BFGS the evaluation's "
+    "forward counts as `optimizer`. Peak memory is {memory}, in brackets its ratio to the case's "
+    "first. The work is counted by `torch.utils.flop_counter`; its share is of the most that this "
+    "machine computes in the same precision."
 )
 
 
