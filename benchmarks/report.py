@@ -26,7 +26,8 @@ Written by `python benchmarks/report.py` from what `make bench` measured; a test
     python benchmarks/run.py --against ../other/checkout
     python benchmarks/run.py --device cuda --only training test
 
-The first takes ten minutes at most; each prints tables and writes benchmark.json.
+The first takes ten minutes at most; each prints tables and writes benchmark.json, and
+`python benchmarks/report.py benchmark.json` puts its figures on this page.
 
 **How it is measured.** Everything that is compared ran in one go and took turns: a process works
 while the others are stopped, so a change of the machine's speed meets all of them. Times are
@@ -83,8 +84,9 @@ def compared(rows: list[dict]) -> list[str]:
             ours = statistics.median(figures["s"])
             before = shown(statistics.median(base["s"])) if base else ""
             lines.append([row["case"], side, before, shown(ours), ratio])
-        lines += [[row["case"], side, "", "failed", why] for side, why in row["failed"].items()]
-    return table(["", "", "baseline", "time", "ratio"], lines)
+    failed = [f"Failed: {row['case']}, {side}: {why}\n"
+              for row in rows for side, why in row["failed"].items()]  # fmt: skip
+    return table(["", "", "baseline", "time", "ratio"], lines) + failed
 
 
 def steps(rows: list[dict], peak: dict[str, list[float]]) -> list[str]:
@@ -123,7 +125,7 @@ def sections(found: dict) -> list[str]:
     machine, peak = found["machine"], found.get("peak", {})
     other = found["against"]
     lines = [f"{machine['name']}, {machine['cores']} cores, torch {machine['torch']}, Python "
-             f"{machine['python']}. The baseline is {other}.", ""]  # fmt: skip
+             f"{machine['python']}. The baseline is {other}. Measured in {found['took_s']} s.", ""]  # fmt: skip
     if training := found.get("training"):
         gpu = machine["device"] == "cuda"
         how = {"every": "every ten images" if gpu else "at every step",
@@ -134,10 +136,10 @@ def sections(found: dict) -> list[str]:
     for part, title in SECTIONS.items():
         if rows := found.get(part):
             lines += [f"### {title}", "", *compared(rows)]
-    for part, values in found.get("ours", {}).items():
+    for part, own in found.get("ours", {}).items():
         rows = [[name, f"{statistics.median(v):.4g}", f"{min(v):.4g}-{max(v):.4g}"]
-                for name, v in values.items()]  # fmt: skip
-        lines += [f"### Ours: {part}", "", *table(["", "median", "spread"], rows)]
+                for name, v in own["values"].items()]  # fmt: skip
+        lines += [f"### benchmarks/{part}.py", "", *table(["", own["unit"], "spread"], rows)]
     if peak:
         rows = [[name, f"{max(v):.0f}", f"{min(v):.0f}-{max(v):.0f}"] for name, v in peak.items()]
         lines += ["### The machine's peak", "", *table(["", "GFLOP/s", "spread"], rows)]

@@ -38,9 +38,9 @@ COMPARED = {
     "test": against.test,
     "start": against.start,
 }
-# Files of this folder whose `measure(rounds)` gives label, with its unit, -> values.
-OURS: tuple[str, ...] = ()
-PARTS = ("peak", *COMPARED, *OURS)
+# Files of this folder whose `measure(rounds)` gives label -> values -> their unit.
+OURS: dict[str, str] = {}
+PARTS = list(dict.fromkeys(("peak", *COMPARED, *OURS)))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--against_python", default=sys.executable, help="the interpreter that it needs")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: cuda if there")
-    add("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts")
+    add("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts")
     add("--rounds", type=int, default=5, help="turns that each side has")
     add("--quick", action="store_true", help="small networks, a few turns: does it work?")
     add("--json", type=Path, default=Path("benchmark.json"), help="file of the results")
@@ -112,11 +112,11 @@ def measure(
                 found[name] = part()
             except Failed as error:
                 found[name] = [{"case": name, "sides": {}, "failed": {"all": str(error)}}]
-    for name in OURS:
+    for name, unit in OURS.items():
         if name in only:
             print(name, flush=True)
-            module = importlib.import_module(f"benchmarks.{name}")
-            found.setdefault("ours", {})[name] = module.measure(rounds)
+            values = importlib.import_module(f"benchmarks.{name}").measure(rounds)
+            found.setdefault("ours", {})[name] = {"unit": unit, "values": values}
 
 
 def failures(found: dict) -> list[str]:

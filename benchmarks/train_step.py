@@ -96,8 +96,9 @@ def _measure_case(
         flags = [*flags, *JUDGED.split(), str(next(iter((data / "trainB").iterdir())))]
     sides = {"baseline": (other, flags)} if other is not None and other.knows(flags) else {}
     sides["ours"] = (ours, flags)
-    for variant in VARIANTS[ours.device].get(model, ()) if "--ngf" not in flags else ():
-        if ours.knows(variant.split()):
+    small = "--ngf" in flags
+    for variant in VARIANTS[ours.device].get(model, ()):
+        if ours.knows(variant.split()) and not (small and ours.device == "cpu"):
             sides[f"ours {variant}"] = (ours, [*flags, *variant.split()])
     folder = data if not judged else data / "trainA"
     processes, records = {}, {}
@@ -107,7 +108,7 @@ def _measure_case(
                  str(data / "runs"), "--print_freq", str(effort.every), *QUIET]  # fmt: skip
         processes[side] = train_process(checkout, words, records[side])
     # A step that needs seconds has had its caches warmed by the first: two are enough there.
-    warm_up, most = (2 if "--ngf" not in flags else 5), effort.images // effort.every - 1
+    warm_up, most = (5 if small else 2), effort.images // effort.every - 1
     times, failed = take_turns(processes, effort.rounds, warm_up, effort.turn_s, most)
     return {
         "sides": {
