@@ -9,6 +9,7 @@ import json
 import shutil
 import statistics
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,9 +101,10 @@ def steps(rows: list[dict], peak: dict[str, list[float]]) -> list[str]:
             split = figures.get("split", {})
             parts = [shown(split[phase]) if split else None for phase in PHASES]
             used = None
-            if counted and peak:
-                rate = counted[0] / seconds
-                used = f"{counted[0]:.0f} GFLOP, {100 * rate / most(peak, side):.0f} %"
+            if counted:
+                used = f"{counted[0]:.3g} GFLOP"
+                if peak:
+                    used += f", {100 * counted[0] / seconds / most(peak, side):.0f} %"
             size = None
             if "peak_mb" in figures:
                 size = f"{figures['peak_mb']} MB ({figures['peak_mb'] / peaks[0]:.2f})"
@@ -125,14 +127,15 @@ def sections(found: dict) -> list[str]:
     machine, peak = found["machine"], found.get("peak", {})
     other = found["against"]
     lines = [f"{machine['name']}, {machine['cores']} cores, torch {machine['torch']}, Python "
-             f"{machine['python']}. The baseline is {other}. Measured in {found['took_s']} s.", ""]  # fmt: skip
+             f"{machine['python']}.", f"The baseline is {other}. Measured in {found['took_s']} s.",
+             ""]  # fmt: skip
     if training := found.get("training"):
         gpu = machine["device"] == "cuda"
         how = {"every": "every ten images" if gpu else "at every step",
                "memory": "that of the GPU's tensors" if gpu else "the process's"}  # fmt: skip
         lines += ["### Training, a step", "", *compared(training)]
         lines += ["Its parts:", "", *steps(training, peak)]
-        lines += [REMARK.format(**how), ""]
+        lines += [*textwrap.wrap(REMARK.format(**how), 100), ""]
     for part, title in SECTIONS.items():
         if rows := found.get(part):
             lines += [f"### {title}", "", *compared(rows)]
@@ -142,7 +145,7 @@ def sections(found: dict) -> list[str]:
         lines += [f"### benchmarks/{part}.py", "", *table(["", own["unit"], "spread"], rows)]
     if peak:
         rows = [[name, f"{max(v):.0f}", f"{min(v):.0f}-{max(v):.0f}"] for name, v in peak.items()]
-        lines += ["### The machine's peak", "", *table(["", "GFLOP/s", "spread"], rows)]
+        lines += ["### The machine's peak", "", *table(["", "GFLOP/s, best", "spread"], rows)]
     return lines
 
 
