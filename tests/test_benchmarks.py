@@ -75,12 +75,19 @@ def test_who_fails_does_not_hold_up_the_others():
     assert made["well"].process.poll() is not None
 
 
-def test_only_flags_that_a_checkout_knows_are_passed():
+def test_only_flags_that_a_checkout_knows_are_passed(tmp_path):
     plain = open_checkout(PLAIN, sys.executable, "cpu")
     flags = ["--model", "pix2pix", "--display_id", "-1", "--no_html", "--ngf", "8"]
     assert plain.command("train.py", flags) == [
         "train.py", "--model", "pix2pix", "--ngf", "8", "--device", "cpu"
     ]  # fmt: skip
+    for room in ("models", "data", "options"):
+        (tmp_path / room).mkdir()
+    for script in ("train.py", "test.py"):
+        (tmp_path / script).touch()
+    (tmp_path / "options" / "train_options.py").write_text("add('--gpu_ids'); add(\"--model\")")
+    old = open_checkout(tmp_path, sys.executable, "cpu")
+    assert old.command("test.py", flags) == ["test.py", "--model", "pix2pix", "--gpu_ids", "-1"]
     assert plain.knows(["--model", "pix2pix"]) and not plain.knows(["--model", "colorization"])
 
 
