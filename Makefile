@@ -42,6 +42,5 @@ test: $(VENV)/.installed-dev ## the whole test suite
 lint: $(VENV)/.installed-dev ## style and mistakes
 	$(PY) -m ruff check .
 
-bench: setup ## seconds per training step and per loaded image
-	$(PY) benchmarks/train_step.py
-	$(PY) benchmarks/loader.py
+bench: setup ## speed, in ten minutes at most, as tables and benchmark.json; BENCH="--against PATH"
+	$(PY) benchmarks/run.py $(BENCH)

@@ -21,3 +21,9 @@ def row(name: str, values: list[float], unit: str) -> str:
     """A line of the table: median, unit, and the spread from smallest to largest."""
     spread = f"{min(values):.3f}-{max(values):.3f}"
     return f"{name:<50} {statistics.median(values):7.3f} {unit}  ({spread})"
+
+
+def ratios(base: list[float], other: list[float]) -> tuple[float, float, float]:
+    """How many times faster `other` is: ratio of the medians, smallest and largest of a round."""
+    each = [b / o for b, o in zip(base, other, strict=False)]
+    return statistics.median(base) / statistics.median(other), min(each), max(each)

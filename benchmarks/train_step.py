@@ -1,14 +1,15 @@
-"""Seconds per training step of pix2pix and CycleGAN, at a small and at the default size.
+"""Seconds per training step of each model through train.py, in its parts, with peak memory.
 
-    python benchmarks/train_step.py [--steps 5] [--device cpu]
+    python benchmarks/run.py --only training
 
-The cases take turns, so that a change of the machine's speed meets all of them; medians and the
-spread (smallest to largest) are printed. Compare within one run only.
+Each case runs as processes that take turns (`turns.py`): another checkout's train.py, ours, and
+ours with flags for speed. What is timed is the whole loop, from one line of losses to the next.
 """
 
-import argparse
-import functools
+import json
+import statistics
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,19 +17,133 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 
-from benchmarks.timing import interleaved, row  # noqa: E402
+from benchmarks.checkout import Checkout  # noqa: E402
+from benchmarks.turns import Process, is_losses, take_turns  # noqa: E402
 from models import create_model  # noqa: E402
 from models.base_model import BaseModel  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 
 CASES = {
     "pix2pix small (unet_128, ngf 16, 128 px)": (
-        128, "--model pix2pix --netG unet_128 --ngf 16 --ndf 16 --crop_size 128"),
+        128, "--model pix2pix --netG unet_128 --ngf 16 --ndf 16 --load_size 143 --crop_size 128"),
     "cycle_gan small (resnet_6blocks, ngf 16, 128 px)": (
-        128, "--model cycle_gan --netG resnet_6blocks --ngf 16 --ndf 16 --crop_size 128"),
-    "pix2pix default (unet_256, 256 px)": (256, "--model pix2pix"),
-    "cycle_gan default (resnet_9blocks, 256 px)": (256, "--model cycle_gan"),
+        128, "--model cycle_gan --netG resnet_6blocks --ngf 16 --ndf 16 --load_size 143 "
+        "--crop_size 128"),
+    "pix2pix (unet_256, 256 px)": (256, "--model pix2pix"),
+    "cycle_gan (resnet_9blocks, 256 px)": (256, "--model cycle_gan"),
+    "colorization (unet_256, 256 px)": (256, "--model colorization"),
+    "style (style_net, vgg16, 256 px)": (256, "--model style --batch_size 1"),
+    "neural_style (vgg19, 128 px, an evaluation)": (
+        256, "--model neural_style --image_size 128 --step_evaluations 1"),
 }  # fmt: skip
+JUDGED = "--perceptual_weights random --style_image"  # of style and neural_style; the work is equal
+# Flags that change the speed, and perhaps the numbers; those that a checkout lacks are left out.
+VARIANTS = {
+    "cpu": {
+        "pix2pix": ("--precision bf16", "--memory_format channels_last"),
+        "cycle_gan": ("--lean",),
+    },
+    "cuda": dict.fromkeys(
+        ("pix2pix", "cycle_gan"),
+        ("--precision tf32", "--precision bf16", "--memory_format channels_last", "--compile",
+         "--precision bf16 --memory_format channels_last --compile", "--lean"),
+    ),
+}  # fmt: skip
+NEVER = str(10**9)
+QUIET = [
+    "--display_freq", NEVER, "--update_html_freq", NEVER, "--save_latest_freq", NEVER,
+    "--save_epoch_freq", NEVER, "--no_html", "--display_id", "-1", "--seed", "1",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Args:
+        rounds: turns that each process has.
+        turn_s: about how long a turn is.
+        every: images between two lines of losses. On a GPU a line waits for the device.
+        images: in an epoch; no case measures longer.
+        small: small networks only.
+    """
+
+    rounds: int = 5
+    turn_s: float = 1.5
+    every: int = 1
+    images: int = 400
+    small: bool = False
+
+
+def measure(ours: Checkout, other: Checkout | None, data: Path, effort: Effort) -> list[dict]:
+    """A dict for each case: {"case", "flags", "sides": name -> figures, "failed": name -> why}."""
+    rows = []
+    for case, (size, flags) in CASES.items():
+        if effort.small and size > 128:
+            continue
+        print(f"training: {case}", flush=True)
+        rows.append({"case": case, "flags": flags} | _measure_case(flags.split(), ours, other, data,
+                    effort))  # fmt: skip
+    return rows
+
+
+def _measure_case(
+    flags: list[str], ours: Checkout, other: Checkout | None, data: Path, effort: Effort
+) -> dict:
+    model = flags[1]
+    judged = model in ("style", "neural_style")
+    if judged:
+        flags = [*flags, *JUDGED.split(), str(next(iter((data / "trainB").iterdir())))]
+    sides = {"baseline": (other, flags)} if other is not None and other.knows(flags) else {}
+    sides["ours"] = (ours, flags)
+    small = "--ngf" in flags
+    for variant in VARIANTS[ours.device].get(model, ()):
+        if ours.knows(variant.split()) and not (small and ours.device == "cpu"):
+            sides[f"ours {variant}"] = (ours, [*flags, *variant.split()])
+    folder = data if not judged else data / "trainA"
+    processes, records = {}, {}
+    for number, (side, (checkout, own)) in enumerate(sides.items()):
+        records[side] = data / f"{number}.jsonl"
+        words = [*own, "--dataroot", str(folder), "--name", str(number), "--checkpoints_dir",
+                 str(data / "runs"), "--print_freq", str(effort.every), *QUIET]  # fmt: skip
+        processes[side] = train_process(checkout, words, records[side])
+    # A step that needs seconds has had its caches warmed by the first: two are enough there.
+    warm_up, most = (5 if small else 2), effort.images // effort.every - 1
+    times, failed = take_turns(processes, effort.rounds, warm_up, effort.turn_s, most)
+    return {
+        "sides": {
+            side: {"s": [s / effort.every for s in values]}
+            | read_record(records[side], processes[side], warm_up * effort.every)
+            for side, values in times.items()
+        },
+        "failed": failed,
+    }
+
+
+def train_process(checkout: Checkout, flags: list[str], record: Path) -> Process:
+    """train.py of a checkout, whose steps are written down in `record`."""
+    probe = Path(__file__).with_name("probe.py")
+    command = [checkout.python, str(probe), str(record), *checkout.command("train.py", flags)]
+    return Process(command, checkout.folder, checkout.environment, is_losses)
+
+
+def read_record(record: Path, process: Process, warm_up: int) -> dict:
+    """What the probe wrote of a process: {"split": phase -> seconds, "peak_mb", "gflop"}."""
+    lines = [line for line in record.read_text().splitlines(True) if line.endswith("\n")]
+    steps = [json.loads(line) for line in lines]
+    if len(steps) <= warm_up:
+        return {}
+    splits: dict[str, list[float]] = {}
+    for step in steps[warm_up:]:
+        spent = dict.fromkeys(("data", "forward", "backward", "optimizer", "other"), 0.0)
+        ends = [when for _, when in step["marks"][1:]] + [step["end"]]
+        for (phase, began), end in zip(step["marks"], ends, strict=True):
+            spent[phase] += process.running_s(end) - process.running_s(began)
+        for phase, value in spent.items():
+            splits.setdefault(phase, []).append(value)
+    split = {phase: round(statistics.median(values), 6) for phase, values in splits.items()}
+    figures = {"split": split, "peak_mb": round(steps[-1]["peak"] / 1e6)}
+    return figures | ({"gflop": steps[0]["flops"] / 1e9} if "flops" in steps[0] else {})
 
 
 def make(flags: str, size: int, device: str) -> BaseModel:
@@ -46,21 +161,3 @@ def step(model: BaseModel) -> None:
     """One step, with the device's work done."""
     model.optimize_parameters()
     model.get_current_losses()  # waits for the device
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Measure and print a table; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=5, help="measured steps of each case")
-    parser.add_argument("--device", default="auto")
-    args = parser.parse_args(argv)
-    built = {name: make(flags, size, args.device) for name, (size, flags) in CASES.items()}
-    cases = {name: functools.partial(step, model) for name, model in built.items()}
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {args.steps}")
-    for name, values in interleaved(cases, args.steps).items():
-        print(row(name, values, "s a step"))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
