@@ -85,11 +85,11 @@ class Health:
         grads = [p.grad for p in params if p.grad is not None]
         if not grads:
             return
-        largest = torch.stack(torch._foreach_norm(grads, ord=math.inf))
-        bad = ~torch.isfinite(largest).all()
-        self.bad.append(bad)
         fused = all(group.get("fused") for group in optimizer.param_groups)
-        if self.on_device and fused:
+        on_device = self.on_device and fused
+        bad = _has_bad(grads) if on_device else torch.tensor(not all_finite(grads))
+        self.bad.append(bad)
+        if on_device:
             optimizer.found_inf, optimizer.grad_scale = bad.float(), None
         elif bad:
             for param in params:
@@ -165,6 +165,11 @@ def check_pictures(visuals: dict[str, torch.Tensor], paths: list[str]) -> None:
                 )
                 error.exit_code = 1
                 raise error
+
+
+def _has_bad(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Whether a number among tensors is NaN or infinite, without waiting for the device."""
+    return ~torch.isfinite(torch.stack(torch._foreach_norm(tensors, ord=math.inf))).all()
 
 
 def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
