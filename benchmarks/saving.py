@@ -20,6 +20,7 @@ from benchmarks.timing import interleaved, row  # noqa: E402
 from benchmarks.train_step import make, step  # noqa: E402
 from models.base_model import BaseModel  # noqa: E402
 from options.train_options import TrainOptions, keeping  # noqa: E402
+from util.background import Writer  # noqa: E402
 from util.interrupt import Interruptions  # noqa: E402
 from util.keeper import Keeper, Progress  # noqa: E402
 
@@ -28,6 +29,9 @@ class NoView:
     """Logs and pages take no part in this."""
 
     unit = "images"
+
+    def __init__(self) -> None:
+        self.writer = Writer()
 
     def state_dict(self) -> dict:
         return {}
