@@ -23,6 +23,7 @@ from tests.helpers import (
     metrics,
     needed_flags,
     page_rows,
+    timeless,
 )
 from tests.helpers import train as run_train
 from util import atomic, checkpoint, snapshots
@@ -45,11 +46,6 @@ def same_tensors(a, b) -> bool:
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same_tensors, a, b))
     return a == b
-
-
-def timeless(run: Path) -> list[dict]:
-    """The log without what the machine says: seconds, memory."""
-    return [{k: v for k, v in m.items() if not k.endswith(("_s", "_mib"))} for m in metrics(run)]
 
 
 def assert_same(straight: Path, resumed: Path) -> None:
