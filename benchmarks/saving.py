@@ -1,16 +1,19 @@
-"""What saving costs at the default frequencies: seconds a checkpoint, and its share of training.
+"""What saving and showing cost a training: steps alone, with a checkpoint or pictures that are
+waited for, and with such that are written beside them, as a training does it.
 
-    python benchmarks/saving.py [--rounds 3] [--images 400] [--device cpu]
+    python benchmarks/saving.py [--rounds 5] [--images 400] [--device cpu]
 
 Default networks at 256 px. A checkpoint is due every 5 epochs of --images images, every 5,000
 images, and every 15 minutes, whichever comes first.
 """
 
 import argparse
-import functools
 import statistics
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,52 +25,94 @@ from models.base_model import BaseModel  # noqa: E402
 from options.train_options import TrainOptions, keeping  # noqa: E402
 from util.interrupt import Interruptions  # noqa: E402
 from util.keeper import Keeper, Progress  # noqa: E402
+from util.pace import memory  # noqa: E402
+from util.visualizer import Visualizer  # noqa: E402
+
+MODELS = ("pix2pix", "cycle_gan")
+WRITING_S = 4.0  # of steps beside a checkpoint at least, so that it can be written meanwhile
+HANDED = "handing it over"
 
 
-class NoView:
-    """Logs and pages take no part in this."""
+def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Callable[[], None]]:
+    """What happens in a case -> the case; all take the same number of steps.
 
-    unit = "images"
-
-    def state_dict(self) -> dict:
-        return {}
-
-
-def keeper(model: BaseModel, folder: str) -> Keeper:
-    """What saves a run of the default options into a folder."""
-    argv = ["--dataroot", ".", "--checkpoints_dir", folder, "--name", model.opt.model]
+    Args:
+        model: has taken a step, so that its moments exist.
+        handed: gains the seconds that each checkpoint beside the steps kept them.
+    """
+    name = model.opt.model
+    view = Visualizer(Path(folder, name), name, 1)
+    argv = ["--dataroot", ".", "--checkpoints_dir", folder, "--name", name]
     how = keeping(TrainOptions().parse(argv))
-    return Keeper(model, NoView(), Progress(), 100, Interruptions(), **how)
+    keeper = Keeper(model, view, Progress(), 100, Interruptions(), **how)
+    started = time.perf_counter()
+    step(model)
+    count = max(2, round(WRITING_S / (time.perf_counter() - started)))
+
+    def steps(before: Callable[[], None] | None = None) -> None:
+        if before is not None:
+            before()
+        for _ in range(count):
+            step(model)
+        view.writer.flush()
+
+    def hand_over() -> None:
+        began = time.perf_counter()
+        keeper.save()
+        handed.append(time.perf_counter() - began)
+
+    def show(wait: bool) -> None:
+        view.show(model, 1, save=True)
+        if wait:
+            view.writer.flush()
+
+    return {
+        f"{count} steps": steps,
+        "and a checkpoint, waited for": partial(steps, partial(keeper.save, at_once=True)),
+        "and a checkpoint beside them": partial(steps, hand_over),
+        "and pictures, waited for": partial(steps, partial(show, wait=True)),
+        "and pictures beside them": partial(steps, partial(show, wait=False)),
+    }
+
+
+def measure(rounds: int, device: str = "auto") -> dict[str, list[float]]:
+    """Case -> its seconds in each round."""
+    with tempfile.TemporaryDirectory() as folder:
+        cases, handed = {}, {name: [] for name in MODELS}
+        for name in MODELS:
+            model = make(f"--model {name}", 256, device)
+            step(model)
+            of_model = cases_of(model, folder, handed[name])
+            cases |= {f"{name}: {what}": case for what, case in of_model.items()}
+        times = interleaved(cases, rounds)
+    return times | {f"{name}: {HANDED}": handed[name][1:] for name in MODELS}
+
+
+def summary(times: dict[str, list[float]], images: int) -> list[str]:
+    """What a checkpoint costs of a training, with so many images an epoch."""
+    lines = []
+    for name in MODELS:
+        own = {what.partition(": ")[2]: statistics.median(values) for what, values in times.items()
+               if what.startswith(name)}  # fmt: skip
+        alone, waited, beside = list(own.values())[:3]
+        step_s = alone / int(next(iter(own)).split()[0])
+        between = min(5 * images * step_s, 5000 * step_s, 15 * 60)
+        lines.append(f"{name}: a checkpoint costs {waited - alone:.2f} s if it is waited for, "
+                     f"{beside - alone:.2f} s beside the steps, every {between:.0f} s")  # fmt: skip
+    return lines
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print a table; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=400, help="images an epoch")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        cases = {}
-        for name in ("pix2pix", "cycle_gan"):
-            model = make(f"--model {name}", 256, args.device)
-            step(model)  # moments exist
-            cases[f"{name}: a step"] = functools.partial(step, model)
-            cases[f"{name}: a checkpoint"] = keeper(model, folder).save
-        times = interleaved(cases, args.rounds)
-        units = {path.parent.parent.parent.name: path.parent
-                 for path in Path(folder).glob("*/snapshots/*/manifest.json")}  # fmt: skip
-        sizes = {
-            name: sum(f.stat().st_size for f in unit.iterdir()) for name, unit in units.items()
-        }
+    times = measure(args.rounds, args.device)
     for name, values in times.items():
         print(row(name, values, "s"))
-    for name in ("pix2pix", "cycle_gan"):
-        each, save = (statistics.median(times[f"{name}: a {what}"]) for what in ("step",
-                      "checkpoint"))  # fmt: skip
-        between = min(5 * args.images * each, 5000 * each, 15 * 60)
-        print(f"{name}: {sizes[name] / 1e6:.0f} MB a checkpoint, {100 * save / between:.2f} % of "
-              f"training with {args.images} images an epoch")  # fmt: skip
+    print(*summary(times, args.images), f"peak {memory(peak=True)}", sep="\n")
     return 0
 
 

@@ -322,9 +322,10 @@ class BaseModel(ABC):
             checkpoint.save(weights, path.with_suffix(".pth"))
 
     def weights(self) -> dict[str, dict[str, torch.Tensor]]:
-        """Name of a network -> its state_dict, on the CPU."""
+        """Name of a network -> its state_dict, copied to the CPU."""
+        cpu = torch.device("cpu")
         return {
-            name: {key: value.detach().cpu() for key, value in net.state_dict().items()}
+            name: tensors_to(net.state_dict(), cpu, copy=True)
             for name, net in self.networks().items()
         }
 

@@ -157,6 +157,11 @@ def metrics(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def timeless(run: Path) -> list[dict]:
+    """Those lines without what the machine says: seconds, memory."""
+    return [{k: v for k, v in m.items() if not k.endswith(("_s", "_mib"))} for m in metrics(run)]
+
+
 def page_rows(run: Path) -> list[list]:
     """The rows of pictures on a training's page: [number, heading, stem, labels, ...]."""
     return Chunks(run / "web" / "data", "rows").load()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 MOST = 2000
 LAST = ("epoch", "images", "lr")  # of several lines that become a point the last one counts
-LEFT_OUT = ("iters",)
+LEFT_OUT = ("iters", "peak_mib")
 
 Values = list[float | None]  # in the order of `Curves.names`
 

@@ -1,7 +1,10 @@
 """Keeps a training safe: saves it in time, hears signals, stops on non-finite numbers."""
 
 import contextlib
+import functools
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +12,7 @@ from typing import Protocol
 import torch
 
 from util import distributed, snapshots
+from util.background import Writer
 from util.errors import CANNOT_WRITE, Stopped, UserError, say, warn
 from util.health import Health, NonFinite, Watched, all_finite
 from util.interrupt import Interruptions
@@ -63,12 +67,17 @@ class Stateful(Protocol):
     """Logs and pages, which go on where they were."""
 
     unit: str  # what is counted, for people
+    writer: Writer  # what a checkpoint tells of pages is written before it
 
     def state_dict(self) -> dict: ...
 
 
 class Keeper:
     """Asked once before and after each step, and after each epoch.
+
+    A checkpoint is copied in the step that it is due, and written beside the steps that follow; a
+    run that ends, in whatever way, waits until it is on disk. There is one copy at most: a second
+    checkpoint waits for the first.
 
     Args:
         model: set up, with its optimizers.
@@ -100,7 +109,9 @@ class Keeper:
         self.saved_at = time.monotonic()
         self.in_step = False  # a half step is not worth saving
         self.labels: list[str] = []  # of a checkpoint that is due, or could not be written
-        self.failed = False  # the last attempt to save
+        self.failed = False  # the last attempt to save, as far as it is known
+        self.job: Future[Outcome] | None = None  # a checkpoint on its way to the disk
+        self.labels_there: list[str] = []  # of that checkpoint
         self.came_from: int | None = (model.resumed or {}).get("unit")
 
     def __enter__(self) -> "Keeper":
@@ -117,6 +128,13 @@ class Keeper:
                     self.save(at_once=True)
                     where = f"epoch {self.at.epoch} after {self.at.images} {self.view.unit}"
                     say(f"stopped in {where}, saved; go on with:\n{self.resume_command}")
+        self.failed = True  # there is no step after which to try again
+        try:
+            self._hear()
+        except SaveError as failure:
+            if error is None:
+                raise
+            warn(str(failure))
 
     def begin_epoch(self) -> None:
         """Random numbers are those of (seed, epoch, process), in mid-epoch as they were left."""
@@ -152,6 +170,7 @@ class Keeper:
             raise self._with_last_good(error) from None
 
     def _with_last_good(self, error: NonFinite) -> NonFinite:
+        self.view.writer.wait()
         good = next(iter(snapshots.snapshots(self.run_dir)), None)
         left = f"{good.folder} ({good.describe()})" if good else "none yet"
         return NonFinite(f"{error}; last good checkpoint: {left}")
@@ -178,9 +197,12 @@ class Keeper:
         self._save_or_stop(last)
 
     def _save_or_stop(self, last: bool = False) -> None:
+        if self.job is not None and self.job.done():
+            self._hear()
         minutes = (time.monotonic() - self.saved_at) / 60
         timely = distributed.rank() == 0 and 0 < self.plan.minutes <= minutes
-        wanted = timely or self.signals.save or self.failed
+        again = self.failed and self.job is None
+        wanted = timely or self.signals.save or again
         code, due = distributed.highest(self.signals.exit_code, int(wanted))
         if code or due:
             self.signals.save = False
@@ -196,16 +218,23 @@ class Keeper:
 
     def save(self, at_once: bool = False) -> None:
         """Write a checkpoint under the labels that are due (or `latest`), unless a number in it is
-        not finite. All processes have to call it; see `_write` for `at_once`."""
+        not finite. All processes have to call it.
+
+        Args:
+            at_once: wait until it is on disk, and if it fails try again now.
+        """
+        self._hear()
         self.health.read()
-        weights, model_state = self.model.weights(), self.model.state_dict()
+        cpu = torch.device("cpu")
+        weights = self.model.weights()
+        model_state = tensors_to(self.model.state_dict(), cpu, copy=True)
         for name, tensors in weights.items():
             if not all_finite(tensors.values()):
                 raise self._with_last_good(NonFinite(f"weights of network {name} are not finite"))
         if not all_finite(tensors_in(model_state)):
             raise self._with_last_good(NonFinite("the training state is not finite"))
         local = {"model": self.model.local_state(), "random": random_state()}
-        everywhere = distributed.gathered(tensors_to(local, torch.device("cpu")))
+        everywhere = distributed.gathered(tensors_to(local, cpu, copy=True))
         if distributed.rank() == 0:
             state = {
                 "progress": asdict(self.at) | {"size": self.size},
@@ -213,24 +242,50 @@ class Keeper:
                 "local": everywhere,
                 "view": self.view.state_dict(),
             }
-            self._write(weights, state, at_once)
-        if not self.failed:
-            self.saved_at, self.labels = time.monotonic(), []
-
-    def _write(self, weights: dict, state: dict, at_once: bool) -> None:
-        """A failure is told and tried again, `at_once` or after the next step, and then final."""
-        labels = list(dict.fromkeys(self.labels)) or [snapshots.LATEST]
-        plan = {"keep_last": self.plan.keep_last, "safetensors": self.plan.safetensors}
-        try:
-            snapshots.save(self.run_dir, weights, state, labels, spared=self.came_from, **plan)
-            self.failed = False
-        except SaveError as error:
-            if self.failed:
-                raise
-            self.failed = True
-            warn(f"{error}; trying once more")
+            self._write(weights, state)
             if at_once:
-                self._write(weights, state, at_once)
+                self._hear()
+                if self.failed:
+                    self._write(weights, state)
+                    self._hear()
+        self.saved_at, self.labels = time.monotonic(), []
+
+    def _write(self, weights: dict, state: dict) -> None:
+        """Have a checkpoint written; nobody else holds its tensors."""
+        self.labels_there = list(dict.fromkeys(self.labels)) or [snapshots.LATEST]
+        plan = {"keep_last": self.plan.keep_last, "safetensors": self.plan.safetensors}
+        save = functools.partial(snapshots.save, spared=self.came_from, **plan)
+        given = (self.run_dir, weights, state, self.labels_there)
+        self.job = self.view.writer.put(_outcome, functools.partial(save, *given))
+
+    def _hear(self) -> None:
+        """Wait for the checkpoint on its way. A failure is told and tried again, with the next
+        step's checkpoint or by the caller, and then final."""
+        job, self.job = self.job, None
+        if job is None:
+            return
+        told, error = job.result()
+        for what in told:
+            warn(what)
+        if error is None:
+            self.failed = False
+            return
+        if self.failed:
+            raise error
+        self.failed = True
+        self.labels = self.labels_there + self.labels
+        warn(f"{error}; trying once more")
+
+
+# What is worth a warning, and what went wrong.
+Outcome = tuple[list[str], SaveError | None]
+
+
+def _outcome(save: Callable[[], list[str]]) -> Outcome:
+    try:
+        return save(), None
+    except SaveError as error:
+        return [], error
 
 
 def resumed_progress(state: dict | None, epoch: int, size: int, allow_changed: bool) -> Progress:

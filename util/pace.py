@@ -61,11 +61,20 @@ def rate(per_s: float, unit: str) -> str:
 def memory(peak: bool = False) -> str:
     """GPU memory: the most that tensors took, on any GPU of this process. Without a GPU this
     process's share of the RAM, now or at its peak. Empty where it is not known."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        gpus = range(torch.cuda.device_count())
-        return f"GPU {max(map(torch.cuda.max_memory_allocated, gpus)) / 2**30:.1f} GiB"
+    if torch.cuda.is_initialized():
+        return f"GPU {_peak_gpu_bytes() / 2**30:.1f} GiB"
     resident = _peak_bytes() if peak else _resident_bytes() or _peak_bytes()
     return f"RAM {resident / 2**30:.1f} GiB" if resident else ""
+
+
+def peak_mib() -> int:
+    """The most memory that this process has taken so far, in MiB: GPU memory of tensors as above,
+    without a GPU its share of the RAM; 0 where it is not known."""
+    return round((_peak_gpu_bytes() if torch.cuda.is_initialized() else _peak_bytes()) / 2**20)
+
+
+def _peak_gpu_bytes() -> int:
+    return max(map(torch.cuda.max_memory_allocated, range(torch.cuda.device_count())))
 
 
 def _resident_bytes() -> int:

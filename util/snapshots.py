@@ -14,7 +14,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 
 from util import atomic, checkpoint
 from util.errors import UserError, warn
+from util.training_state import tensors_in
 
 LATEST = "latest"
 MANIFEST = "manifest.json"
@@ -138,8 +139,10 @@ def save(
     keep_last: int,
     safetensors: bool = False,
     spared: int | None = None,
-) -> Snapshot:
+) -> list[str]:
     """Write a unit, publish its weights under its labels, and delete units that are out of use.
+
+    It prints nothing, and may run beside the training if the tensors belong to nobody else.
 
     Args:
         networks: name -> state_dict on the CPU.
@@ -149,20 +152,21 @@ def save(
         safetensors: write <label>_net_<X>.safetensors as well.
         spared: number of a unit that is kept in any case: the one that the run goes on from.
 
+    Returns: what is worth a warning.
+
     Raises:
         SaveError: with what was needed and what is free.
     """
     folder = Path(run_dir, "snapshots")
     number = max((unit.number for unit in snapshots(run_dir)), default=0) + 1
     part, final = folder / f".{number:04d}.part", folder / f"{number:04d}"
-    contents = {f"net_{name}.pth": checkpoint.to_bytes(net) for name, net in networks.items()}
-    if safetensors:
-        for name, weights in networks.items():
-            contents[f"net_{name}.safetensors"] = checkpoint.safetensors_bytes(weights)
-    contents["state.pth"] = checkpoint.to_bytes(state)
     try:
         _clear_parts(folder)
-        _write_unit(part, contents, {"labels": labels, "progress": state["progress"]})
+        _write_unit(
+            part,
+            _contents(networks, state, safetensors),
+            {"labels": labels, "progress": state["progress"]},
+        )
         os.replace(part, final)
         _sync(folder)
         unit = Snapshot(final)
@@ -170,20 +174,31 @@ def save(
             _publish(unit, label, Path(run_dir))
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        needed = sum(map(len, contents.values()))
+        weights = sum(tensor.nbytes for tensor in tensors_in(networks))
+        needed = weights * (2 if safetensors else 1) + sum(t.nbytes for t in tensors_in(state))
         raise SaveError(
             f"{final}: checkpoint not saved ({error.strerror}): needs {needed / 1e6:.1f} MB, "
             f"{_free_mb(folder)} free; the checkpoints before it are whole"
         ) from None
-    _prune(run_dir, keep_last, spared)
-    return unit
+    return _prune(run_dir, keep_last, spared)
 
 
-def _write_unit(folder: Path, contents: dict[str, bytes], facts: dict[str, Any]) -> None:
+def _contents(
+    networks: dict[str, dict[str, torch.Tensor]], state: dict[str, Any], safetensors: bool
+) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of each file, one at a time: all of them would take as much memory again."""
+    for name, weights in networks.items():
+        yield f"net_{name}.pth", checkpoint.to_bytes(weights)
+        if safetensors:
+            yield f"net_{name}.safetensors", checkpoint.safetensors_bytes(weights)
+    yield "state.pth", checkpoint.to_bytes(state)
+
+
+def _write_unit(folder: Path, contents: Iterator[tuple[str, bytes]], facts: dict[str, Any]) -> None:
     """All files, and the manifest about them as the last one."""
     folder.mkdir(parents=True)
     files = {}
-    for name, content in contents.items():
+    for name, content in contents:
         atomic.write(folder / name, content)
         (folder / name).chmod(0o444)  # `cp` onto a published name would write through the link
         files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -231,23 +246,27 @@ def _clear_parts(folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _prune(run_dir: str | Path, keep_last: int, spared: int | None) -> None:
-    """Delete units beyond the last few, except the newest of each label that is not `latest`."""
+def _prune(run_dir: str | Path, keep_last: int, spared: int | None) -> list[str]:
+    """Delete units beyond the last few, except the newest of each label that is not `latest`.
+    Returns: what could not be deleted."""
     seen: set[str] = set()
+    told: list[str] = []
     for place, unit in enumerate(snapshots(run_dir)):
         own = set(unit.labels) - seen - {LATEST}
         seen |= own
         if place >= keep_last and not own and unit.number != spared:
-            _delete(unit.folder, shutil.rmtree)
+            told += _delete(unit.folder, shutil.rmtree)
+    return told
 
 
-def _delete(folder: Path, remove: Callable[[Path], None]) -> None:
+def _delete(folder: Path, remove: Callable[[Path], None]) -> list[str]:
     trash = folder.with_name(f".{folder.name}.part")
     try:
         os.replace(folder, trash)  # at once: a half-deleted unit would look damaged
         remove(trash)
     except OSError as error:
-        warn(f"{folder}: an old checkpoint could not be deleted ({error.strerror})")
+        return [f"{folder}: an old checkpoint could not be deleted ({error.strerror})"]
+    return []
 
 
 def _sha256(path: Path) -> str:

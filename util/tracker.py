@@ -8,7 +8,7 @@ import numpy as np
 
 from util.stage import Stage
 
-NOT_LOSSES = {"epoch", "iters", "images", "lr", "time_s", "data_s"}
+NOT_LOSSES = {"epoch", "iters", "images", "lr", "time_s", "data_s", "peak_mib"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Tracker(Protocol):
 
         Args:
             record: as in metrics.jsonl: epoch, iters (images of this epoch), images (of the run),
-                lr, time_s and data_s (seconds an image), and each loss by its name.
+                lr, time_s and data_s (seconds an image), peak_mib (see `util.pace`), and each loss
+                by its name.
         """
 
     def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:

@@ -45,7 +45,6 @@ class TrainingPage:
         for folder in (self.data, self.web / "images"):
             folder.mkdir(parents=True, exist_ok=True)
         self.epoch, self.n_epochs, self.session = 0, n_epochs, time.time_ns() // 1000
-        self.finished = False
         self.last: dict[str, float | None] = {}  # line of losses
         self.fixed: dict[str, np.ndarray] = {}  # label -> picture, as it was last written
         self.curves, self.points = Curves(), Chunks(self.data, "points")
@@ -87,8 +86,8 @@ class TrainingPage:
         self.chunks.update(self.rows)
         self._tell("running")
 
-    def close(self) -> None:
-        self._tell("finished" if self.finished else "stopped")
+    def close(self, finished: bool = False) -> None:
+        self._tell("finished" if finished else "stopped")
 
     def _is_new(self, label: str, picture: np.ndarray) -> bool:
         """Whether a picture has to be written: the fixed sample's input never changes."""

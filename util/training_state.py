@@ -61,12 +61,12 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(inner)
 
 
-def tensors_to(value: Any, device: torch.device) -> Any:
-    """The same structure with its tensors on a device."""
+def tensors_to(value: Any, device: torch.device, copy: bool = False) -> Any:
+    """The same structure with its tensors on a device, with `copy` in memory of their own."""
     if isinstance(value, torch.Tensor):
-        return value.to(device)
+        return value.detach().to(device, copy=copy)
     if isinstance(value, dict):
-        return {key: tensors_to(inner, device) for key, inner in value.items()}
+        return {key: tensors_to(inner, device, copy) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(tensors_to(inner, device) for inner in value)
+        return type(value)(tensors_to(inner, device, copy) for inner in value)
     return value

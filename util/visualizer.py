@@ -7,10 +7,12 @@ from typing import Any, Protocol
 
 import torch
 
+from util.background import Writer
 from util.console import Console
 from util.errors import Stopped, say
 from util.fixed_sample import FixedSample
 from util.image import tensor2im
+from util.pace import memory, peak_mib
 from util.run_log import RunLog
 from util.stage import Stage
 from util.summary import how_it_went, weights, where_things_are
@@ -51,6 +53,8 @@ def crossed(before: int, after: int, every: int) -> bool:
 
 class Visualizer:
     """Terminal, logs, page and trackers of a training run.
+
+    The page is written by `writer`, in order with the checkpoints, beside the training.
 
     Args:
         run_dir: the run's folder.
@@ -100,6 +104,7 @@ class Visualizer:
         self.html_images = html_images
         self.row = (resumed or {}).get("row", 0)  # of the last stage that was shown
         self.console = Console(n_epochs, writes, unit)
+        self.writer = Writer()
         self.trackers: list[Tracker] = []
         self.first_batch = first_batch
         self.sample: FixedSample | None = None
@@ -112,7 +117,6 @@ class Visualizer:
             last_row = None if resumed is None else self.row
             about = about or About()
             self.page = TrainingPage(folder, name, winsize, last_row, n_epochs, about)
-            self.trackers.append(self.page)
         run = RunInfo(name, folder, resumed is not None, options or {}, networks)
         self.trackers += start_trackers(services or {}, run)
 
@@ -125,7 +129,7 @@ class Visualizer:
     ) -> Iterator[dict]:
         """The loader's batches; see `Console.batches`."""
         if self.page is not None:
-            self.page.begin_epoch(epoch)
+            self.writer.put(self.page.begin_epoch, epoch)
         return self.console.batches(loader, epoch, batch_size, seen)
 
     def end_step(
@@ -137,6 +141,7 @@ class Visualizer:
             epoch_images: images seen in this epoch.
             before, images: images seen in the run, before and after the step.
         """
+        self.writer.check()
         save = crossed(before, images, self.html_images)
         if save or crossed(before, images, self.display_images):
             self.show(model, epoch, save)
@@ -159,15 +164,18 @@ class Visualizer:
             f"data: {waited_s:.3f}) {values}"
         )
         record = {"epoch": epoch, "iters": epoch_images, "images": images, "lr": lr}
-        record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6), **losses}
+        record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6)}
+        record |= {"peak_mib": peak_mib(), **losses}
         self.console.losses(line, losses)
         self.run_log.log(line, record)
+        if self.page is not None:
+            self.writer.put(self.page.log, record)
         for tracker in self.trackers:
             tracker.log(record)
 
     def show(self, model: Reporter, epoch: int, save: bool = False) -> None:
         """Show the stage's pictures, if they were not yet; with `save` bring them up to date."""
-        if not self.trackers:
+        if not self.shows:
             return
         stage = model.stage(epoch)
         if self.row == stage.number and not save:
@@ -178,17 +186,28 @@ class Visualizer:
             again = self.sample.visuals(model)
             visuals = visuals | {FIXED + label: images for label, images in again.items()}
         pictures = {label: tensor2im(images) for label, images in visuals.items()}
+        if self.page is not None:
+            self.writer.put(self.page.show, stage, pictures)
         for tracker in self.trackers:
             tracker.show(stage, pictures)
         self.row = stage.number
 
+    @property
+    def shows(self) -> bool:
+        """Whether pictures go anywhere."""
+        return self.page is not None or bool(self.trackers)
+
     def end_epoch(self, epoch: int, time_s: float, old_lr: float, lr: float) -> None:
-        """A line at the end of an epoch: how long it took, and how the learning rate goes on."""
-        change = f", learning rate {old_lr:.7f} -> {lr:.7f}" if lr not in (old_lr, 0.0) else ""
-        self.say(f"end of epoch {epoch} / {self.n_epochs}, {time_s:.0f} s{change}")
+        """A line at the end of an epoch: how long it took, the most memory that was taken so far,
+        and how the learning rate goes on."""
+        taken = memory(peak=True)
+        parts = [f"end of epoch {epoch} / {self.n_epochs}", f"{time_s:.0f} s"]
+        parts += [f"peak {taken}"] if taken else []
+        parts += [f"learning rate {old_lr:.7f} -> {lr:.7f}"] if lr not in (old_lr, 0.0) else []
+        self.say(", ".join(parts))
 
     def __enter__(self) -> "Visualizer":
-        if self.trackers and self.first_batch is not None:
+        if self.shows and self.first_batch is not None:
             self.sample = FixedSample(self.first_batch())
         return self
 
@@ -196,9 +215,14 @@ class Visualizer:
         """The training has ended, in whatever way; one that was stopped is summed up."""
         self.console.close()
         if self.page is not None:
-            self.page.finished = kind is None
+            self.writer.put(self.page.close, kind is None)
         for tracker in self.trackers:
             tracker.close()
+        try:
+            self.writer.close()
+        except OSError:
+            if kind is None:
+                raise  # else what ended the run is what is told
         if kind is Stopped:
             self._sum_up("this session")
 

@@ -192,7 +192,8 @@ def test_a_training_in_a_narrow_terminal_ends_with_a_command_that_works(tmp_path
     lines = screen(terminal.text, 60)
     beginning = next(i for i, line in enumerate(lines) if line.startswith("training on"))
     said = "\n".join(lines[beginning + 1 :])
-    assert re.match(r"warning: [^%]*\nend of epoch 1 / 1, \d+ s\nfinished without 1 bad", said)
+    end = r"end of epoch 1 / 1, \d+ s, peak RAM [\d.]+ GiB\nfinished without 1 bad"
+    assert re.match(rf"warning: [^%]*\n{end}", said)
     assert "ETA" not in said and drawn(terminal.text)
     for what in ("page:     it's here/a/web/index.html", "latest_net_{D,G}.pth", "loss_log.txt"):
         assert what in said

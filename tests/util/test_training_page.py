@@ -353,8 +353,7 @@ def test_the_sample_is_followed_through_the_epochs(tmp_path):
 
 def test_pictures_are_built_and_loaded_as_far_as_somebody_looks(tmp_path):
     page = ready(tmp_path / "run", epochs=80)
-    page.finished = True
-    page.close()
+    page.close(finished=True)
     with open_page(tmp_path / "run/web/index.html", width=420) as browser:
         browser.locator("#row-80").wait_for()
         assert browser.locator("article").count() < 40
@@ -377,8 +376,7 @@ def test_a_page_reads_itself_again_until_the_training_has_finished(tmp_path, mon
         browser.locator("#row-2").wait_for()
         show(page, 3)
         browser.locator("#row-3").wait_for()
-        page.finished = True
-        page.close()
+        page.close(finished=True)
         browser.locator("#state .finished").wait_for()
         browser.wait_for_timeout(300)
         asked = len(browser.requests)
