@@ -55,7 +55,7 @@ class HuggingfaceDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> dict:
+    def levels(self, index: int) -> dict:
         places = dict.fromkeys(self.columns, index)
         if self.opt.hf_unpaired and "B" in places:
             places["B"] = random.randrange(len(self.rows))
@@ -65,7 +65,7 @@ class HuggingfaceDataset(BaseDataset):
             path, picture = self._picture(side, place)
             if params is None or self.opt.hf_unpaired:
                 params = get_params(self.opt, picture.size)
-            sample[side] = self.transform_for(side, params)(picture)
+            sample[side] = self.cut(self.scale(picture, side), params)
             sample[f"{side}_paths"] = path
         return sample
 

@@ -57,6 +57,12 @@ def folder_name(text: str) -> str:
     return text
 
 
+def count_or_auto(text: str) -> int | str:
+    """An integer from 0 up, or auto."""
+    return text if text == "auto" else whole_number(0)(text)
+
+
+count_or_auto.__name__ = "a whole number from 0 up, or auto"
 count_or_inf.__name__ = "a whole number from 1 up, or inf"
 folder_name.__name__ = "the name of one folder"
 

@@ -162,12 +162,12 @@ def _upright(picture: Picture, turned: int) -> Picture:
 
 def _decode(data: bytes, header: Header) -> tuple[Image.Image, int]:
     """(image as stored, its EXIF orientation)."""
+    if header.kind == "jpeg" and header.mode in ("RGB", "L"):
+        # libjpeg's warnings are errors to it: Pillow shows a damaged middle as grey blocks.
+        space = "GRAY" if header.mode == "L" else "RGB"
+        pixels = simplejpeg.decode_jpeg(data, colorspace=space, strict=True)
+        return Image.fromarray(pixels.squeeze(-1) if space == "GRAY" else pixels), header.turned
     with Image.open(io.BytesIO(data)) as image:
-        if header.kind == "jpeg" and image.mode in ("RGB", "L"):
-            # libjpeg's warnings are errors to it: Pillow shows a damaged middle as grey blocks.
-            space = "GRAY" if image.mode == "L" else "RGB"
-            pixels = simplejpeg.decode_jpeg(data, colorspace=space, strict=True)
-            return Image.fromarray(pixels.squeeze(-1) if space == "GRAY" else pixels), header.turned
         image.load()
         return image, image.getexif().get(ORIENTATION, 1)
 
@@ -177,7 +177,8 @@ def _with_channels(path: str, image: Image.Image, header: Header, channels: int)
         if header.alpha:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("RGB" if channels == 3 else "L")
+        mode = "RGB" if channels == 3 else "L"
+        return image if image.mode == mode else image.convert(mode)
     mode = {2: "LA", 4: "RGBA"}.get(header.channels)
     values = np.asarray(image.convert(mode) if mode else image)
     values = values.reshape(*values.shape[:2], -1) / np.float32(255)
