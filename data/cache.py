@@ -168,15 +168,8 @@ class DiskCache(Cache):
             stat = os.stat(path)
         except OSError:  # reading tells what is wrong
             return None
-        of = (
-            os.path.abspath(path),
-            stat.st_mtime_ns,
-            stat.st_size,
-            side,
-            self.recipe,
-            sys.byteorder,
-        )
-        return self.folder / (hashlib.sha256(repr(of).encode()).hexdigest()[:40] + ".image")
+        what = (os.path.abspath(path), stat.st_mtime_ns, stat.st_size, side, self.recipe)
+        return self.folder / (hashlib.sha256(repr(what).encode()).hexdigest()[:40] + ".image")
 
     def load(self, place: Path | None) -> np.ndarray | None:
         try:
