@@ -6,6 +6,7 @@ docs/new_dataset.md.
 
 import argparse
 import math
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,12 +89,16 @@ def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
         decides = ("preprocess", "load_size", "crop_size", "input_nc", "output_nc", "direction",
                    "value_range", "label_A", "label_B", "dataset_mode")  # fmt: skip
         return DiskCache(most, folder, repr([getattr(opt, flag) for flag in decides]))
-    room = machine.free_memory() / 2 / distributed.world_size()
-    if most > room:
-        warn(f"--cache_gb {opt.cache_gb:g}: {room / 1e9:.1f} is used, half of the free memory")
-        most = int(room)
+    if opt.num_threads and multiprocessing.get_start_method() != "fork":
+        return None  # spawned loader processes share no memory; docs/data.md says so
     files = dataset.checked_files()
-    return RamCache(most, [(path, side) for side, paths in files.items() for path in paths])
+    keys = [(path, side) for side, paths in files.items() for path in paths]
+    room = machine.free_memory() / 4 / distributed.world_size()
+    try:
+        return RamCache(int(min(most, room)), keys)
+    except OSError as error:
+        warn(f"--cache ram: the system gives no memory for it ({error.strerror}); go on without")
+        return None
 
 
 def threads(opt: argparse.Namespace, dataset: BaseDataset) -> int:
@@ -101,7 +106,7 @@ def threads(opt: argparse.Namespace, dataset: BaseDataset) -> int:
     if opt.num_threads != "auto":
         return opt.num_threads
     count = auto_threads(machine.cores(), opt.device, math.ceil(len(dataset) / opt.batch_size))
-    say(f"--num_threads auto: {count} loader processes")
+    say(f"--num_threads auto: {count} loader process{'es' * (count != 1)}")
     return count
 
 

@@ -79,7 +79,7 @@ class Cache(ABC):
         try:
             begin = int(self.state[0])
             if begin + size > self.bytes_most:
-                self.full(f"--cache_gb {self.bytes_most / 1e9:.3g} is full")
+                self.full(f"the cache is full ({self.bytes_most / 1e9:.3g} GB; see --cache_gb)")
                 return None
             self.state[0] += size
             return begin
@@ -90,7 +90,7 @@ class Cache(ABC):
         """Keep nothing more from now on, and say so once."""
         if not self.state[1]:
             self.state[1] = 1
-            warn(f"{why}: further images are read from their files each time")
+            warn(f"{why}; further images are read from their files each time")
 
     @abstractmethod
     def place(self, key: Key) -> object:

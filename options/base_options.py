@@ -99,11 +99,12 @@ class BaseOptions(ABC):
         add("--serial_batches", action="store_true", help="in the order of the names, no shuffling")
         add("--num_threads", type=types.count_or_auto, default=4,
             help="loader processes; auto: by the cores that are free for them")
-        add("--cache", default="off", choices=("off", "ram", "disk"),
-            help="training keeps decoded and scaled images: in memory that the loader processes "
-            "share, or in a folder that runs may share")
-        add("--cache_gb", type=types.positive, default=4.0,
-            help="GB (10^9 bytes) that the cache may hold; further images are read as usual")
+        add("--cache", default="ram", choices=("ram", "disk", "off"),
+            help="training keeps images that were decoded and scaled: in memory that the loader "
+            "processes share, or in a folder that runs may share")
+        add("--cache_gb", type=types.positive, default=2.0,
+            help="GB (10^9 bytes) that it may hold, in memory at most a quarter of what is free; "
+            "further images are read as usual")
         add("--cache_dir", metavar="FOLDER",
             help="of --cache disk (default: .image_cache in --checkpoints_dir)")
         add("--pairs", metavar="FILE",

@@ -50,7 +50,7 @@ def in_range(levels: torch.Tensor) -> torch.Tensor:
     """uint8, or float32 in [0, 1], to float32 in [-1, 1]: the numbers of `data.transforms.ToTensor`
     and `Normalize`, bit for bit, on every device. Floats are changed in place."""
     if levels.dtype != torch.uint8:
-        return levels.sub_(0.5).div_(0.5)
+        return levels.sub_(0.5).mul_(2)  # as exact as the division by 0.5, and faster
     if levels.device.type != "cpu":  # a GPU divides by multiplying: the last bit may differ
         return in_range(torch.arange(256, dtype=torch.uint8)).to(levels.device)[levels.long()]
     return in_range(in_unit(levels))
