@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 import skimage.data  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
+from skimage.color import rgb2lab  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from torchvision import transforms  # noqa: E402
 
@@ -29,6 +30,7 @@ from benchmarks.timing import interleaved, row  # noqa: E402
 from data import create_dataset  # noqa: E402
 from options.test_options import TestOptions  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
+from util.lab import rgb_to_lab  # noqa: E402
 
 MODES = {"aligned": "pix2pix", "unaligned": "cycle_gan", "colorization": "colorization"}
 COUNT = 20  # samples a round
@@ -82,7 +84,7 @@ def ours(root: Path, mode: str, *more: str) -> Callable[[], object]:
     """An epoch through the loader of train.py."""
     flags = ["--dataroot", str(root), "--model", MODES[mode], "--seed", "1", "--device", "cpu"]
     opt = TrainOptions().parse([*flags, "--num_threads", "0", "--cache", "off", *more])
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()):  # several layouts in one folder: it says so
         loader = create_dataset(opt)
     return lambda: _drain(loader)
 
@@ -127,7 +129,12 @@ def measure(rounds: int, workers: Sequence[int] = (), px: Sequence[int] = (256,)
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            cases: dict[str, Callable[[], object]] = {}
+            pixels = skimage.data.astronaut()[:256, :256]
+            planes = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+            cases: dict[str, Callable[[], object]] = {
+                "Lab, scikit-image": lambda: [rgb2lab(pixels) for _ in range(COUNT)],
+                "Lab, util/lab.py": lambda: [rgb_to_lab(planes) for _ in range(COUNT)],
+            }
             for side in px:
                 make_images(Path(folder, str(side)), side)
                 cases |= cases_of(Path(folder, str(side)), side, workers)
