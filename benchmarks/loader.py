@@ -107,6 +107,8 @@ def cases_of(root: Path, px: int, workers: Sequence[int]) -> dict[str, Callable[
             plain = DataLoader(Plain(root, mode == "aligned"), shuffle=True)
             cases[f"plain, {what}"] = lambda plain=plain: _drain(plain)
         cases[f"ours, {what}"] = ours(root, mode)
+        if px >= 512:
+            cases[f"--fast_decode, {what}"] = ours(root, mode, "--fast_decode")
         cases[f"cache ram, {what}"] = ours(root, mode, "--cache", "ram")
         folder = ["--cache_dir", str(root / "cache")]
         cases[f"cache disk, {what}"] = ours(root, mode, "--cache", "disk", *folder)

@@ -87,7 +87,7 @@ def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
     if opt.cache == "disk":
         folder = Path(opt.cache_dir or Path(opt.checkpoints_dir, ".image_cache"))
         decides = ("preprocess", "load_size", "crop_size", "input_nc", "output_nc", "direction",
-                   "value_range", "label_A", "label_B", "dataset_mode")  # fmt: skip
+                   "value_range", "label_A", "label_B", "dataset_mode", "fast_decode")  # fmt: skip
         return DiskCache(most, folder, repr([getattr(opt, flag) for flag in decides]))
     if opt.num_threads and multiprocessing.get_start_method() != "fork":
         return None  # spawned loader processes share no memory; docs/data.md says so

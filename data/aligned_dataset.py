@@ -29,6 +29,7 @@ class AlignedDataset(BaseDataset):
         super().__init__(opt)
         self.AB_paths: list[str] = []  # of pairs in one file
         self.pairs = self._find_pairs()
+        self.beside = 2 if self.AB_paths else 1
 
     def _find_pairs(self) -> list[Pair]:
         root, phase = self.root, self.opt.phase

@@ -29,6 +29,7 @@ class BaseDataset(data.Dataset, ABC):
     """
 
     cache: Cache | None = None  # of `--cache`
+    beside = 1  # images of equal width that a file holds
     reads_pairs = False  # whether `--pairs` has a meaning
     repeat = 1  # times in a row that an epoch yields each sample
 
@@ -122,7 +123,13 @@ class BaseDataset(data.Dataset, ABC):
             BadImage: it cannot be read, or has other channels.
         """
         nc = self.channels()["AB".index(side)]
-        return read_picture(path, nc, range_of(self.opt.value_range, side))
+        return read_picture(path, nc, range_of(self.opt.value_range, side), self.least())
+
+    def least(self) -> tuple[int, int] | None:
+        """(width, height) px that are enough of a file, with `--fast_decode`."""
+        if self.opt.fast_decode and self.opt.preprocess == "resize_and_crop":
+            return self.beside * self.opt.load_size, self.opt.load_size
+        return None
 
     def scaled(self, path: str, side: str) -> "Picture | Levels":
         """The image of one side, scaled by `--preprocess`, from the cache if it is there;

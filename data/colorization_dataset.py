@@ -34,7 +34,7 @@ class ColorizationDataset(BaseDataset):
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def _photo(self, path: str) -> Picture:
-        return read_picture(path, 3, range_of(self.opt.value_range, "A"))
+        return read_picture(path, 3, range_of(self.opt.value_range, "A"), self.least())
 
     def checked_files(self) -> dict[str, list[str]]:
         return {"A": self.AB_paths}

@@ -74,7 +74,9 @@ class HuggingfaceDataset(BaseDataset):
         name = cell["path"] or f"{self.columns[side]}_{place:06d}.png"
         data = cell["bytes"] if cell["bytes"] is not None else read_bytes(name)
         nc = self.channels()["AB".index(side)]
-        return name, decode_picture(name, data, nc, range_of(self.opt.value_range, side))
+        return name, decode_picture(
+            name, data, nc, range_of(self.opt.value_range, side), self.least()
+        )
 
 
 def _library() -> ModuleType:

@@ -99,6 +99,9 @@ class BaseOptions(ABC):
         add("--serial_batches", action="store_true", help="in the order of the names, no shuffling")
         add("--num_threads", type=types.count_or_auto, default=4,
             help="loader processes; auto: by the cores that are free for them")
+        add("--fast_decode", action="store_true",
+            help="--preprocess resize_and_crop: decode larger JPEGs at a fraction of their size; "
+            "pixels differ a little")
         add("--cache", default="ram", choices=("ram", "disk", "off"),
             help="training keeps images that were decoded and scaled: in memory that the loader "
             "processes share, or in a folder that runs may share")

@@ -133,6 +133,26 @@ def test_a_cache_folder_that_cannot_be_is_one_line(tmp_path):
         )
 
 
+def test_fast_decode_is_nearly_the_same_picture_and_halves_stay_apart(tmp_path):
+    (tmp_path / "train").mkdir()
+    both = Image.new("RGB", (512, 256), "white")
+    both.paste(photo(0, (256, 256)), (0, 0))
+    for name, size in (("0.jpg", (512, 256)), ("1.jpg", (504, 248))):  # 248: not whole blocks
+        both.resize(size).save(tmp_path / "train" / name, quality=95, subsampling=0)
+    exact, fast = (
+        data.create_dataset(options(tmp_path, "aligned", *flag)).dataset
+        for flag in ([], ["--fast_decode"])
+    )
+    with seeded(1):
+        slow = exact[0]
+    with seeded(1):
+        quick = fast[0]
+    assert 0 < (slow["A"] - quick["A"]).abs().mean() < 0.02
+    assert quick["B"].min() > 0.98  # nothing of A came over
+    assert fast.picture(exact.AB_paths[0], "A").size == (128, 64)
+    assert fast.picture(exact.AB_paths[1], "A").size == (504, 248)
+
+
 class Darker(AlignedDataset):
     """A plug-in that extends one of ours and works on its floats."""
 
