@@ -1,62 +1,164 @@
-"""Samples per second of each dataset in one process, and of Lab conversion against scikit-image.
+"""Milliseconds a sample of each way of reading images: a plain loader, ours, and ours with a cache.
 
-    python benchmarks/loader.py [--rounds 5]
+    python benchmarks/loader.py [--rounds 5] [--workers 0,1,2] [--px 256,1024]
 
-Rounds go over all cases in turn; medians and the spread are printed. Compare within one run only.
+The plain loader is what one writes with Pillow, torchvision and torch's DataLoader at the default
+flags. Rounds go over all cases in turn; medians and the spread are printed, in one thread. Compare
+within one run only.
 """
 
 import argparse
+import contextlib
+import io
+import random
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
 import skimage.data  # noqa: E402
+import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 from skimage.color import rgb2lab  # noqa: E402
+from torch.utils.data import DataLoader, Dataset  # noqa: E402
+from torchvision import transforms  # noqa: E402
 
 from benchmarks.timing import interleaved, row  # noqa: E402
 from data import create_dataset  # noqa: E402
+from options.test_options import TestOptions  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from util.lab import rgb_to_lab  # noqa: E402
 
 MODES = {"aligned": "pix2pix", "unaligned": "cycle_gan", "colorization": "colorization"}
-COUNT = 20  # images a round
+COUNT = 20  # samples a round
 
 
-def make_images(root: Path) -> None:
-    """256 px JPEGs for every mode: pairs and colorization share a folder."""
+class Plain(Dataset):
+    """Pairs side by side in one folder, or two folders; scaled to 286, cut to 256, mirrored."""
+
+    def __init__(self, root: Path, aligned: bool) -> None:
+        self.aligned = aligned
+        folders = ["train"] if aligned else ["trainA", "trainB"]
+        self.files = [sorted((root / folder).iterdir()) for folder in folders]
+
+    def __len__(self) -> int:
+        return len(self.files[0])
+
+    def __getitem__(self, index: int) -> dict:
+        if self.aligned:
+            both = Image.open(self.files[0][index]).convert("RGB")
+            middle, width, height = both.width // 2, *both.size
+            A, B = both.crop((0, 0, middle, height)), both.crop((middle, 0, width, height))
+            transform = self.transform()
+            return {"A": transform(A), "B": transform(B)}
+        A = Image.open(self.files[0][index]).convert("RGB")
+        B = Image.open(random.choice(self.files[1])).convert("RGB")
+        return {"A": self.transform()(A), "B": self.transform()(B)}
+
+    def transform(self) -> Callable:
+        """One draw of crop and flip."""
+        x, y, flip = random.randint(0, 30), random.randint(0, 30), random.random() > 0.5
+        return transforms.Compose([
+            transforms.Resize([286, 286], transforms.InterpolationMode.BICUBIC),
+            transforms.Lambda(lambda image: image.crop((x, y, x + 256, y + 256))),
+            transforms.Lambda(lambda i: i.transpose(Image.FLIP_LEFT_RIGHT) if flip else i),
+            transforms.ToTensor(),
+            transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+        ])  # fmt: skip
+
+
+def make_images(root: Path, px: int) -> None:
+    """JPEGs for every mode: pairs, which colorization takes too, and two folders."""
     photo = Image.fromarray(skimage.data.astronaut())
     for folder in ("train", "trainA", "trainB"):
-        (root / folder).mkdir()
-        size = (512, 256) if folder == "train" else (256, 256)
+        (root / folder).mkdir(parents=True)
+        size = (2 * px, px) if folder == "train" else (px, px)
         for i in range(COUNT):
             photo.crop((i, i, 400 + i, 400 + i)).resize(size).save(root / folder / f"{i}.jpg")
 
 
+def ours(root: Path, mode: str, *more: str) -> Callable[[], object]:
+    """An epoch through the loader of train.py."""
+    flags = ["--dataroot", str(root), "--model", MODES[mode], "--seed", "1", "--device", "cpu"]
+    opt = TrainOptions().parse([*flags, "--num_threads", "0", "--cache", "off", *more])
+    with contextlib.redirect_stderr(io.StringIO()):  # several layouts in one folder: it says so
+        loader = create_dataset(opt)
+    return lambda: _drain(loader)
+
+
+def translated(root: Path, preprocess: str) -> Callable[[], object]:
+    """All images through the loader of test.py."""
+    flags = ["--dataroot", str(root / "trainA"), "--model", "test", "--device", "cpu"]
+    loader = create_dataset(
+        TestOptions().parse([*flags, "--num_threads", "0", "--preprocess", preprocess])
+    )
+    return lambda: _drain(loader)
+
+
+def cases_of(root: Path, px: int, workers: Sequence[int]) -> dict[str, Callable[[], object]]:
+    """Name -> what reads COUNT samples."""
+    cases: dict[str, Callable[[], object]] = {}
+    for mode in MODES:
+        what = f"{mode} {px} px"
+        if mode != "colorization":
+            plain = DataLoader(Plain(root, mode == "aligned"), shuffle=True)
+            cases[f"plain, {what}"] = lambda plain=plain: _drain(plain)
+        cases[f"ours, {what}"] = ours(root, mode)
+        if px >= 512:
+            cases[f"--fast_decode, {what}"] = ours(root, mode, "--fast_decode")
+        cases[f"cache ram, {what}"] = ours(root, mode, "--cache", "ram")
+        folder = ["--cache_dir", str(root / "cache")]
+        cases[f"cache disk, {what}"] = ours(root, mode, "--cache", "disk", *folder)
+    for count in workers:
+        more = ["--num_threads", str(count)]
+        cases[f"ours, aligned {px} px, {count} workers"] = ours(root, "aligned", *more)
+    for preprocess in ("keep", "none"):
+        cases[f"test, {preprocess}, {px} px"] = translated(root, preprocess)
+    return cases
+
+
+def _drain(loader: object) -> None:
+    for _ in loader:
+        pass
+
+
+def measure(rounds: int, workers: Sequence[int] = (), px: Sequence[int] = (256,)) -> dict:
+    """Case -> ms a sample in each round."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            pixels = skimage.data.astronaut()[:256, :256]
+            planes = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+            cases: dict[str, Callable[[], object]] = {
+                "Lab, scikit-image": lambda: [rgb2lab(pixels) for _ in range(COUNT)],
+                "Lab, util/lab.py": lambda: [rgb_to_lab(planes) for _ in range(COUNT)],
+            }
+            for side in px:
+                make_images(Path(folder, str(side)), side)
+                cases |= cases_of(Path(folder, str(side)), side, workers)
+            times = interleaved(cases, rounds)
+    finally:
+        torch.set_num_threads(before)
+    return {name: [1000 * value / COUNT for value in values] for name, values in times.items()}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; returns the exit code."""
+
+    def numbers(text: str) -> list[int]:
+        return [int(word) for word in text.split(",") if word]
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args(argv).rounds
-    pixels = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((256, 256)))
-    cases: dict[str, Callable[[], object]] = {
-        "Lab, scikit-image": lambda: [rgb2lab(pixels) for _ in range(COUNT)],
-        "Lab, util/lab.py": lambda: [rgb_to_lab(pixels) for _ in range(COUNT)],
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        make_images(Path(folder))
-        for mode, model in MODES.items():
-            flags = ["--dataroot", folder, "--model", model, "--num_threads", "0", "--seed", "1"]
-            loader = create_dataset(TrainOptions().parse(flags))
-            cases[f"loader, {mode}"] = lambda loader=loader: list(loader)
-        times = interleaved(cases, rounds)
-    for name, values in times.items():
-        print(row(name, [1000 * value / COUNT for value in values], "ms an image"))
+    parser.add_argument("--workers", type=numbers, default=[], help="numbers of loader processes")
+    parser.add_argument("--px", type=numbers, default=[256], help="sides of the images")
+    args = parser.parse_args(argv)
+    for name, values in measure(args.rounds, args.workers, args.px).items():
+        print(row(name, values, "ms a sample"))
     return 0
 
 

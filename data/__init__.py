@@ -5,13 +5,17 @@ docs/new_dataset.md.
 """
 
 import argparse
+import math
+import multiprocessing
 from collections.abc import Callable
+from pathlib import Path
 
 from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform
+from data.cache import Cache, DiskCache, RamCache
 from data.check import doubts, look_at, refuse_bad, refuse_mixed_sizes
 from data.loader import Loader
-from util import distributed
-from util.errors import UserError, warn
+from util import distributed, machine
+from util.errors import UserError, say, warn
 from util.registry import Registry
 
 registry = Registry("data", "dataset", base="BaseDataset")
@@ -38,13 +42,15 @@ def create_dataset(opt: argparse.Namespace) -> Loader:
         raise UserError(f"--pairs {opt.pairs}: it belongs to --dataset_mode aligned; give that too")
     dataset = kind(opt)
     sizes = check(opt, dataset)
+    if opt.isTrain:  # test reads each image once
+        dataset.cache = cache_of(opt, dataset)
     return Loader(
         dataset,
         batch_size=opt.batch_size,
         seed=opt.seed,
         shuffle=not opt.serial_batches,
         max_dataset_size=opt.max_dataset_size,
-        num_threads=opt.num_threads,
+        num_threads=threads(opt, dataset),
         pin_memory=bool(opt.gpu_ids),
         rank=distributed.rank(),
         world_size=distributed.world_size(),
@@ -52,6 +58,7 @@ def create_dataset(opt: argparse.Namespace) -> Loader:
         bad_images=opt.bad_images,
         replace_bad=opt.isTrain,
         sizes=sizes,
+        device=opt.device,
     )
 
 
@@ -70,3 +77,40 @@ def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int]
         warn(f"--dataroot {opt.dataroot}: {line}")
     refuse_mixed_sizes(found, opt.batch_size, opt.preprocess)
     return found.sizes
+
+
+def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
+    """What `--cache` asks for; None also where a plug-in reads images in its own way."""
+    if opt.cache == "off" or type(dataset).picture is not BaseDataset.picture:
+        return None
+    most = int(opt.cache_gb * 1e9)
+    if opt.cache == "disk":
+        folder = Path(opt.cache_dir or Path(opt.checkpoints_dir, ".image_cache"))
+        decides = ("preprocess", "load_size", "crop_size", "input_nc", "output_nc", "direction",
+                   "value_range", "label_A", "label_B", "dataset_mode", "fast_decode")  # fmt: skip
+        return DiskCache(most, folder, repr([getattr(opt, flag) for flag in decides]))
+    if opt.num_threads and multiprocessing.get_start_method() != "fork":
+        return None  # spawned loader processes share no memory; docs/data.md says so
+    files = dataset.checked_files()
+    keys = [(path, side) for side, paths in files.items() for path in paths]
+    room = machine.free_memory() / 4 / distributed.world_size()
+    try:
+        return RamCache(int(min(most, room)), keys)
+    except OSError as error:
+        warn(f"--cache ram: the system gives no memory for it ({error.strerror}); go on without")
+        return None
+
+
+def threads(opt: argparse.Namespace, dataset: BaseDataset) -> int:
+    """The number of loader processes."""
+    if opt.num_threads != "auto":
+        return opt.num_threads
+    count = auto_threads(machine.cores(), opt.device, math.ceil(len(dataset) / opt.batch_size))
+    say(f"--num_threads auto: {count} loader process{'es' * (count != 1)}")
+    return count
+
+
+def auto_threads(cores: int, device: str, batches: int) -> int:
+    """On a GPU all cores but one read, at most 8; a CPU has to train as well, and one is enough."""
+    most = 1 if device == "cpu" else min(8, max(1, cores // distributed.world_size() - 1))
+    return min(most, batches)

@@ -29,6 +29,7 @@ class AlignedDataset(BaseDataset):
         super().__init__(opt)
         self.AB_paths: list[str] = []  # of pairs in one file
         self.pairs = self._find_pairs()
+        self.beside = 2 if self.AB_paths else 1
 
     def _find_pairs(self) -> list[Pair]:
         root, phase = self.root, self.opt.phase
@@ -53,13 +54,17 @@ class AlignedDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> dict:
+    def levels(self, index: int) -> dict:
         A_path, B_path = self.pairs[index]
-        A, B = self._halves(A_path) if self.AB_paths else self._two_files(A_path, B_path)
-        if self._scaled(A.size) != self._scaled(B.size):
-            raise BadImage(A_path, _differ(A.size, B_path, B.size), REMEDY)
-        params = get_params(self.opt, A.size)
-        A, B = self.transform_for("A", params)(A), self.transform_for("B", params)(B)
+        if self.AB_paths:
+            A, B = self.kept(A_path, "AB", lambda: self._halves(A_path))
+        else:
+            A, B = self.scaled(A_path, "A"), self.scaled(B_path, "B")
+            A_size, B_size = A.info["full"], B.info["full"]
+            if self._scaled(A_size) != self._scaled(B_size):
+                raise BadImage(A_path, _differ(A_size, B_path, B_size), REMEDY)
+        params = get_params(self.opt, A.info["full"])
+        A, B = self.cut(A, params), self.cut(B, params)
         return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
 
     def _scaled(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -69,17 +74,16 @@ class AlignedDataset(BaseDataset):
             return size_before_crop(o.preprocess, size, o.load_size)
         return get_transform(o, NO_AUGMENTATION, convert=False)(Blank(size)).size
 
-    def _halves(self, path: str) -> tuple[Picture, Picture]:
+    def _halves(self, path: str) -> list[Picture]:
         left = right = self.picture(path, "A")
         if len(set(self.channels())) > 1 or self.opt.value_range:
             right = self.picture(path, "B")
         width, height = left.size
         if width % 2:
             raise BadImage(path, _odd(left.size))
-        return left.crop((0, 0, width // 2, height)), right.crop((width // 2, 0, width, height))
-
-    def _two_files(self, A_path: str, B_path: str) -> tuple[Picture, Picture]:
-        return self.picture(A_path, "A"), self.picture(B_path, "B")
+        A = left.crop((0, 0, width // 2, height))
+        B = right.crop((width // 2, 0, width, height))
+        return [self.scale(A, "A"), self.scale(B, "B")]
 
     def checked_files(self) -> dict[str, list[str]]:
         if self.AB_paths:

@@ -4,17 +4,21 @@ import argparse
 import os
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import torch
 from PIL import Image
 from torch.utils import data
 
 from data import transforms
+from data.cache import Cache
 from data.image_folder import IMG_EXTENSIONS, list_images, subfolders
 from data.layout import hint, parent_hint
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
 from util.image_header import Header
 from util.image_read import range_of, read_picture
+from util.levels import Levels, in_range
 from util.planes import Picture
 
 
@@ -24,6 +28,8 @@ class BaseDataset(data.Dataset, ABC):
     A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string.
     """
 
+    cache: Cache | None = None  # of `--cache`
+    beside = 1  # images of equal width that a file holds
     reads_pairs = False  # whether `--pairs` has a meaning
     repeat = 1  # times in a row that an epoch yields each sample
 
@@ -42,9 +48,19 @@ class BaseDataset(data.Dataset, ABC):
     def __len__(self) -> int:
         """How many samples an epoch has."""
 
-    @abstractmethod
     def __getitem__(self, index: int) -> dict:
         """The sample, with every random choice drawn from `random`, `numpy` or `torch`."""
+        return self.finish(self.levels(index))
+
+    # The datasets here make samples in two parts, of which the second is for a whole batch at once.
+
+    def levels(self, index: int) -> dict:
+        """The sample with its images as `cut` gives them."""
+        raise NotImplementedError(f"{type(self).__name__} has no method __getitem__")
+
+    def finish(self, batch: dict) -> dict:
+        """One sample of `levels`, or a batch of them on any device, with images in [-1, 1]."""
+        return batch | {side: in_range(batch[side]) for side in "AB" if side in batch}
 
     # What the check before training asks for; see data/check.py.
 
@@ -107,13 +123,51 @@ class BaseDataset(data.Dataset, ABC):
             BadImage: it cannot be read, or has other channels.
         """
         nc = self.channels()["AB".index(side)]
-        return read_picture(path, nc, range_of(self.opt.value_range, side))
+        return read_picture(path, nc, range_of(self.opt.value_range, side), self.least())
+
+    def least(self) -> tuple[int, int] | None:
+        """(width, height) px that are enough of a file, with `--fast_decode`."""
+        if self.opt.fast_decode and self.opt.preprocess == "resize_and_crop":
+            return self.beside * self.opt.load_size, self.opt.load_size
+        return None
+
+    def scaled(self, path: str, side: str) -> "Picture | Levels":
+        """The image of one side, scaled by `--preprocess`, from the cache if it is there;
+        `info["full"]` is its size before."""
+        return self.kept(path, side, lambda: [self.scale(self.picture(path, side), side)])[0]
+
+    def kept(
+        self, path: str, side: str, read: Callable[[], list[Picture]]
+    ) -> "list[Picture] | list[Levels]":
+        """What `read` makes of a file, by way of `--cache`."""
+        return self.cache.fetch((path, side), read) if self.cache else read()
+
+    def scale(self, picture: Picture, side: str) -> Picture:
+        """The part of `--preprocess` that leaves nothing to chance."""
+        o, info = self.opt, picture.info | {"full": picture.size}
+        steps = transforms.scaling(o.preprocess, o.load_size, o.crop_size, self.method(side))
+        for step in steps:
+            picture = step(picture)
+        picture.info = info
+        return picture
+
+    def cut(self, picture: "Picture | Levels", params: dict | None = None) -> torch.Tensor:
+        """The part of `--preprocess` that chance decides, or `params`. Returns: (C, H, W),
+        uint8 where the file has 8 bits, else float32 in [0, 1]."""
+        for step in transforms.cutting(
+            self.opt.preprocess, self.opt.crop_size, **_chance(self.opt, params)
+        ):
+            picture = step(picture)
+        return Levels.of(picture).values
+
+    def method(self, side: str) -> Image.Resampling:
+        """How the images of a side are scaled: `--label_A` and `--label_B` keep labels."""
+        label = self.opt.label_A if side == "A" else self.opt.label_B
+        return Image.Resampling.NEAREST if label else Image.Resampling.BICUBIC
 
     def transform_for(self, side: str, params: dict | None = None) -> transforms.Transform:
-        """`get_transform` for the images of one side: `--label_A` and `--label_B` keep labels."""
-        label = self.opt.label_A if side == "A" else self.opt.label_B
-        method = Image.Resampling.NEAREST if label else Image.Resampling.BICUBIC
-        return get_transform(self.opt, params, method=method)
+        """`get_transform` for the images of one side."""
+        return get_transform(self.opt, params, method=self.method(side))
 
 
 NO_AUGMENTATION = {"crop_pos": (0, 0), "flip": False}  # as of get_params
@@ -146,10 +200,15 @@ def get_transform(
         opt.preprocess,
         opt.load_size,
         opt.crop_size,
-        flip=not opt.no_flip and params is not None and params["flip"],
-        crop_position=params["crop_pos"] if params else None,
-        random_flip=not opt.no_flip and params is None,
+        **_chance(opt, params),
         grayscale=grayscale,
         method=transforms.pil_resampling(method),
         convert=convert,
     )
+
+
+def _chance(opt: argparse.Namespace, params: dict | None) -> dict:
+    """The arguments of `transforms.cutting` that `params` decides; None: each call anew."""
+    if params is None:
+        return {"flip": False, "random_flip": not opt.no_flip}
+    return {"flip": not opt.no_flip and params["flip"], "crop_position": params["crop_pos"]}

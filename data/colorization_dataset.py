@@ -3,12 +3,10 @@
 import argparse
 import os
 
-import numpy as np
-
-from data.base_dataset import BaseDataset, get_transform
+from data.base_dataset import BaseDataset
 from util.image_read import range_of, read_picture
 from util.lab import rgb_to_lab
-from util.planes import Planes
+from util.planes import Picture
 
 
 class ColorizationDataset(BaseDataset):
@@ -25,17 +23,18 @@ class ColorizationDataset(BaseDataset):
         super().__init__(opt)
         folder = os.path.join(opt.dataroot, opt.phase)
         self.AB_paths = self.images_in(folder, f"{folder}/*.jpg (--dataset_mode colorization)")
-        self.transform = get_transform(opt, convert=False)
 
     def __len__(self) -> int:
         return len(self.AB_paths)
 
     def __getitem__(self, index: int) -> dict:
         path = self.AB_paths[index]
-        photo = read_picture(path, 3, range_of(self.opt.value_range, "A"))
-        photo = self.transform(photo)
-        A, B = rgb_to_lab(photo.array() if isinstance(photo, Planes) else np.asarray(photo))
+        photo = self.kept(path, "A", lambda: [self.scale(self._photo(path), "A")])[0]
+        A, B = rgb_to_lab(self.cut(photo))
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
+
+    def _photo(self, path: str) -> Picture:
+        return read_picture(path, 3, range_of(self.opt.value_range, "A"), self.least())
 
     def checked_files(self) -> dict[str, list[str]]:
         return {"A": self.AB_paths}

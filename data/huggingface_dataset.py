@@ -55,7 +55,7 @@ class HuggingfaceDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> dict:
+    def levels(self, index: int) -> dict:
         places = dict.fromkeys(self.columns, index)
         if self.opt.hf_unpaired and "B" in places:
             places["B"] = random.randrange(len(self.rows))
@@ -65,7 +65,7 @@ class HuggingfaceDataset(BaseDataset):
             path, picture = self._picture(side, place)
             if params is None or self.opt.hf_unpaired:
                 params = get_params(self.opt, picture.size)
-            sample[side] = self.transform_for(side, params)(picture)
+            sample[side] = self.cut(self.scale(picture, side), params)
             sample[f"{side}_paths"] = path
         return sample
 
@@ -74,7 +74,9 @@ class HuggingfaceDataset(BaseDataset):
         name = cell["path"] or f"{self.columns[side]}_{place:06d}.png"
         data = cell["bytes"] if cell["bytes"] is not None else read_bytes(name)
         nc = self.channels()["AB".index(side)]
-        return name, decode_picture(name, data, nc, range_of(self.opt.value_range, side))
+        return name, decode_picture(
+            name, data, nc, range_of(self.opt.value_range, side), self.least()
+        )
 
 
 def _library() -> ModuleType:

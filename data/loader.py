@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from util.errors import BadImage, UserError, warn
 from util.interrupt import leave_to_parent
+from util.levels import in_unit
 from util.seed import mix, seeded
 
 # More workers than cores is the user's choice.
@@ -58,6 +59,15 @@ class EpochSampler(Sampler[Position]):
             yield self.epoch, order[place % self.size]
 
 
+def in_two_parts(dataset: Dataset) -> bool:
+    """Whether samples are made by `levels` and `finish` (see `data.base_dataset`), and no subclass
+    has replaced the whole way."""
+    for kind in type(dataset).__mro__:
+        if "__getitem__" in vars(kind) or "levels" in vars(kind):
+            return "levels" in vars(kind)
+    return False
+
+
 class SeededDataset(Dataset):
     """Draws each sample under seeds of its own, which plug-in datasets gain without knowing.
 
@@ -72,6 +82,7 @@ class SeededDataset(Dataset):
     def __init__(self, dataset: Dataset, seed: int, size: int, skip: bool, replace: bool) -> None:
         self.dataset, self.seed, self.size = dataset, seed, size
         self.skip, self.replace = skip, replace
+        self.read = dataset.levels if in_two_parts(dataset) else dataset.__getitem__
 
     def __getitem__(self, position: Position) -> dict:
         epoch, index = position
@@ -79,7 +90,7 @@ class SeededDataset(Dataset):
         for place in range(index, index + (self.size if self.replace else 1)):
             try:
                 with seeded(mix(self.seed, epoch, place % self.size)):
-                    return self.dataset[place % self.size] | ({BAD: bad} if bad else {})
+                    return self.read(place % self.size) | ({BAD: bad} if bad else {})
             except BadImage as error:
                 if not self.skip:
                     return {"error": str(error)}
@@ -109,6 +120,9 @@ def collate(samples: list[dict]) -> dict:
                 "error": f"--batch_size {len(samples)}: images of different sizes ({sizes} px) do "
                 "not stack; use --batch_size 1, or --preprocess resize_and_crop"
             }
+        if len({s[name].dtype for s in samples if isinstance(value, torch.Tensor)}) > 1:
+            for sample in samples:  # of 8 bits, and of more
+                sample[name] = in_unit(sample[name])
     return default_collate(samples) | ({BAD: bad} if bad else {})
 
 
@@ -145,6 +159,7 @@ class Loader:
         bad_images: "stop" raises at the first; "skip" notes it in `bad`, with a warning, and goes
             on: with the next sample in its place if replace_bad, else with a smaller batch.
         sizes: of the images, see `data.check`.
+        device: where the images of our own datasets go, as bytes, to become floats there.
     """
 
     def __init__(
@@ -162,14 +177,16 @@ class Loader:
         bad_images: str = "stop",
         replace_bad: bool = True,
         sizes: dict[tuple[int, int], str] | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.dataset, self.sizes = dataset, sizes or {}
+        self.dataset, self.sizes, self.device = dataset, sizes or {}, device
         self.bad: dict[str, str] = {}  # file -> what is wrong with it
         self.workers: list[BaseProcess] = []
         used = int(min(len(dataset), max_dataset_size))
         self.size = used * repeat
         self.sampler = EpochSampler(used, seed, shuffle, rank, world_size, repeat)
         workers = min(num_threads, math.ceil(self.size / batch_size))
+        self.num_threads = num_threads
         self.loader = DataLoader(
             SeededDataset(dataset, seed, used, bad_images == "skip", replace_bad),
             batch_size=batch_size,
@@ -193,7 +210,7 @@ class Loader:
             batch = checked(collate([self.loader.dataset[position] for position in chosen]))
             bad = batch.pop(BAD, {})
             if batch:
-                return batch
+                return self._finished(batch)
         raise UserError(f"no image can be used; {next(iter(bad.values()))}")
 
     def first(self) -> dict:
@@ -236,11 +253,23 @@ class Loader:
             for batch in batches:
                 self._note(batch.pop(BAD, {}))
                 if batch:
-                    yield checked(batch)
+                    yield self._finished(checked(batch))
         except BaseException:  # workers end now, and not when somebody collects the trace
             batches.close()
             self.loader._iterator = None
             raise
+
+    def _finished(self, batch: dict) -> dict:
+        if not in_two_parts(self.dataset):
+            return batch
+        return self.dataset.finish(
+            {
+                name: value.to(self.device, non_blocking=True)
+                if isinstance(value, torch.Tensor)
+                else value
+                for name, value in batch.items()
+            }
+        )
 
     def _batches(self) -> Iterator[dict]:
         """The loader's; a worker that was killed is told in one line."""

@@ -16,7 +16,6 @@ class SingleDataset(BaseDataset):
         super().__init__(opt)
         self.side = oriented(opt.direction, "A", "B")[0]  # that the network takes
         self.A_paths = self.images_below(f"{opt.dataroot}/*.jpg (--dataset_mode single)")
-        self.transform = self.transform_for(self.side)
         if folders := domain_folders(opt.dataroot, opt.phase):
             warn(
                 f"--dataroot {opt.dataroot}: all images below it are taken, those of both domains; "
@@ -26,9 +25,9 @@ class SingleDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.A_paths)
 
-    def __getitem__(self, index: int) -> dict:
+    def levels(self, index: int) -> dict:
         path = self.A_paths[index]
-        return {"A": self.transform(self.picture(path, self.side)), "A_paths": path}
+        return {"A": self.cut(self.scaled(path, self.side)), "A_paths": path}
 
     def checked_files(self) -> dict[str, list[str]]:
         return {self.side: self.A_paths}

@@ -14,6 +14,7 @@ from torchvision.transforms.functional import to_tensor
 
 from util.errors import BadImage
 from util.image import scaled_size
+from util.levels import Levels
 from util.planes import Picture, Planes
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
@@ -157,23 +158,40 @@ def build(
         convert: end with a float tensor (C, H, W) in [-1, 1]; else the result is a PIL image.
     """
     steps: list[Transform] = [transforms.Grayscale(1)] if grayscale else []
+    steps += scaling(preprocess, load_size, crop_size, method)
+    steps += cutting(preprocess, crop_size, flip, crop_position, random_flip)
+    if convert:
+        steps += [ToTensor(), Normalize()]
+    return transforms.Compose(steps)
+
+
+def scaling(
+    preprocess: str, load_size: int, crop_size: int, method: Image.Resampling
+) -> list[Transform]:
+    """The steps of `build` that leave nothing to chance."""
     if "resize" in preprocess:
-        steps.append(Resize((load_size, load_size), method))
-    elif "scale_width" in preprocess:
-        steps.append(ScaleWidth(load_size, crop_size, method))
-    elif preprocess in ("scale_shorter_and_crop", "scale_longer"):
-        steps.append(ScaleSide(load_size, preprocess == "scale_longer", method))
-    elif preprocess == "none":
-        steps.append(RoundSides(NONE_MULTIPLE, method))
-    if "crop" in preprocess:
-        steps.append(Crop(crop_size, crop_position))
+        return [Resize((load_size, load_size), method)]
+    if "scale_width" in preprocess:
+        return [ScaleWidth(load_size, crop_size, method)]
+    if preprocess in ("scale_shorter_and_crop", "scale_longer"):
+        return [ScaleSide(load_size, preprocess == "scale_longer", method)]
+    return [RoundSides(NONE_MULTIPLE, method)] if preprocess == "none" else []
+
+
+def cutting(
+    preprocess: str,
+    crop_size: int,
+    flip: bool,
+    crop_position: tuple[int, int] | None = None,
+    random_flip: bool = False,
+) -> list[Transform]:
+    """The steps of `build` that chance decides."""
+    steps: list[Transform] = [Crop(crop_size, crop_position)] if "crop" in preprocess else []
     if random_flip:
         steps.append(RandomFlip())
     elif flip:
         steps.append(FlipLeftRight())
-    if convert:
-        steps += [ToTensor(), Normalize()]
-    return transforms.Compose(steps)
+    return steps
 
 
 @dataclass(frozen=True)
@@ -182,8 +200,7 @@ class ToTensor:
 
     def __call__(self, image: Picture) -> torch.Tensor:
         if isinstance(image, Planes):
-            values = torch.from_numpy(image.array()).permute(2, 0, 1).contiguous()
-            return values.clamp_(0, 1)  # bicubic overshoots
+            return Levels.of(image).values
         return to_tensor(image)
 
 

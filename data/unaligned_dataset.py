@@ -20,20 +20,19 @@ class UnalignedDataset(BaseDataset):
         expected = f"{dirs[0]}/*.jpg and {dirs[1]}/*.jpg (--dataset_mode unaligned)"
         dirs = domain_folders(opt.dataroot, opt.phase) or dirs
         self.A_paths, self.B_paths = (self.images_in(folder, expected) for folder in dirs)
-        self.transform_A, self.transform_B = self.transform_for("A"), self.transform_for("B")
 
     def __len__(self) -> int:
         return max(len(self.A_paths), len(self.B_paths))
 
-    def __getitem__(self, index: int) -> dict:
+    def levels(self, index: int) -> dict:
         A_path = self.A_paths[index % len(self.A_paths)]
         if self.opt.serial_batches:
             B_path = self.B_paths[index % len(self.B_paths)]
         else:  # at random, to avoid fixed pairs
             B_path = random.choice(self.B_paths)
         return {
-            "A": self.transform_A(self.picture(A_path, "A")),
-            "B": self.transform_B(self.picture(B_path, "B")),
+            "A": self.cut(self.scaled(A_path, "A")),
+            "B": self.cut(self.scaled(B_path, "B")),
             "A_paths": A_path,
             "B_paths": B_path,
         }

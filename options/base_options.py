@@ -100,7 +100,19 @@ class BaseOptions(ABC):
         add("--no_flip", action="store_true", help="do not mirror images at random")
         add("--batch_size", type=types.positive_int, default=1, help="images per step")
         add("--serial_batches", action="store_true", help="in the order of the names, no shuffling")
-        add("--num_threads", type=types.non_negative_int, default=4, help="loader processes")
+        add("--num_threads", type=types.count_or_auto, default=4,
+            help="loader processes; auto: by the cores that are free for them")
+        add("--fast_decode", action="store_true",
+            help="--preprocess resize_and_crop: decode larger JPEGs at a fraction of their size; "
+            "pixels differ a little")
+        add("--cache", default="ram", choices=("ram", "disk", "off"),
+            help="training keeps images that were decoded and scaled: in memory that the loader "
+            "processes share, or in a folder that runs may share")
+        add("--cache_gb", type=types.positive, default=2.0,
+            help="GB (10^9 bytes) that it may hold, in memory at most a quarter of what is free; "
+            "further images are read as usual")
+        add("--cache_dir", metavar="FOLDER",
+            help="of --cache disk (default: .image_cache in --checkpoints_dir)")
         add("--pairs", metavar="FILE",
             help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
             "relative to --dataroot, by default to the table")

@@ -25,7 +25,8 @@ OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "contin
 # May change from session to session: what comes out stays the same (the length of the training and
 # its schedule are said). The folder may move; how many images it holds is checked when it is read.
 FREE = (*OF_THE_CALL, "dataroot", "pairs", "config", "dry_run", "debug", "verbose", "n_epochs",
-        "n_epochs_decay", "num_threads", "display_freq", "print_freq", "update_html_freq",
+        "n_epochs_decay", "num_threads", "cache", "cache_gb", "cache_dir", "display_freq",
+        "print_freq", "update_html_freq",
         "no_html", "save_latest_freq", "save_epoch_freq", "save_by_iter", "save_every_minutes",
         "keep_last", "safetensors", "on_nan", "display_winsize", "track", "use_wandb",
         "wandb_project_name", "display_id", "display_server", "display_port", "display_env",
@@ -173,7 +174,7 @@ def showing(
         "about": About(opt.model, opt.gan_mode, resume_command(opt), options.differing()),
         "first_batch": dataset.first,
         "unit": dataset.unit,
-        "num_threads": opt.num_threads,
+        "num_threads": dataset.num_threads,
         "test_command": shlex.join(command),
         "services": services(opt),
         "options": {k: v for k, v in vars(opt).items() if k != "trained"},

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from util.seed import MAX_SEED
 
 
-def whole_number(low: int, high: float = math.inf) -> Callable[[str], int]:
-    """An integer from low to high."""
+def whole_number(low: int, high: float = math.inf, word: str = "") -> Callable[[str], int | str]:
+    """An integer from low to high, or the word."""
     accepted = f"a whole number from {low}" + (f" to {high}" if high < math.inf else " up")
+    accepted += f", or {word}" if word else ""
 
-    def parse(text: str) -> int:
+    def parse(text: str) -> int | str:
+        if word and text == word:
+            return word
         try:
             value = int(text)
         except ValueError:
@@ -62,6 +65,7 @@ folder_name.__name__ = "the name of one folder"
 
 positive_int = whole_number(1)
 non_negative_int = whole_number(0)
+count_or_auto = whole_number(0, word="auto")
 port = whole_number(1, 65535)
 seed = whole_number(0, MAX_SEED)
 positive = number(0, above=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.helpers import ROOT
 
 LEAVES = {
-    "data": {"transforms", "image_folder", "loader", "pairs", "layout", "check"},
+    "data": {"transforms", "cache", "image_folder", "loader", "pairs", "layout", "check"},
     "models": {
         "networks",
         "losses",

@@ -41,6 +41,7 @@ class Header:
     turned: the EXIF orientation, 1 for upright.
     deep: Pillow would cut values or channels; arrays are read instead.
     channels_first: an array is (C, H, W).
+    mode: Pillow's name for it, where Pillow reads it.
     """
 
     size: tuple[int, int]
@@ -51,6 +52,7 @@ class Header:
     turned: int = 1
     deep: bool = False
     channels_first: bool = False
+    mode: str = ""
 
     def gives(self, channels: int) -> bool:
         """Whether `read_picture` can make so many channels of it."""
@@ -160,7 +162,7 @@ def _pillow_header(image: Image.Image) -> Header:
         channels += 1
     size = image.size[::-1] if turned in (5, 6, 7, 8) else image.size
     kind = "jpeg" if image.format in ("JPEG", "MPO") else image.format.lower()
-    return Header(size, channels, "uint8", kind, alpha, turned)
+    return Header(size, channels, "uint8", kind, alpha, turned, mode=image.mode)
 
 
 def _deep_header(image: Image.Image) -> Header:

@@ -57,7 +57,12 @@ def read_bytes(path: str) -> bytes:
     raise AssertionError
 
 
-def read_picture(path: str, channels: int, value_range: Range | None = None) -> Picture:
+def read_picture(
+    path: str,
+    channels: int,
+    value_range: Range | None = None,
+    least: tuple[int, int] | None = None,
+) -> Picture:
     """Read an image, upright, with so many channels.
 
     1 and 3 are made from each other and from what has alpha, which is laid on white; with 2 and 4
@@ -66,6 +71,8 @@ def read_picture(path: str, channels: int, value_range: Range | None = None) -> 
     Args:
         value_range: of files that are not 8-bit; by default (0, 65535) for 16-bit, (0, 1) for
             floats. Values outside are cut off, and that is said once.
+        least: a JPEG may be decoded at a fraction of its size, faster, but to no less than so many
+            px (width, height).
 
     Returns: a PIL image of mode L or RGB if the file has 8 bits a value and channels is 1 or 3,
         else Planes.
@@ -74,17 +81,21 @@ def read_picture(path: str, channels: int, value_range: Range | None = None) -> 
         BadImage: the file is damaged, or has other channels or values.
         UserError: it has gone away, or its disk fails.
     """
-    return decode_picture(path, read_bytes(path), channels, value_range)
+    return decode_picture(path, read_bytes(path), channels, value_range, least)
 
 
 def decode_picture(
-    path: str, data: bytes, channels: int, value_range: Range | None = None
+    path: str,
+    data: bytes,
+    channels: int,
+    value_range: Range | None = None,
+    least: tuple[int, int] | None = None,
 ) -> Picture:
     """`read_picture` of bytes that are at hand; `path` is their name."""
     header = read_header(path, data)
     with _damage_told(path):
         if not header.deep:
-            picture = _upright(*_decode(data, header))
+            picture = _upright(*_decode(data, header, least))
             picture = _with_channels(path, picture, header, channels)
         else:
             values = _scaled(path, _decode_array(data, header), value_range)
@@ -160,14 +171,23 @@ def _upright(picture: Picture, turned: int) -> Picture:
     return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
 
 
-def _decode(data: bytes, header: Header) -> tuple[Image.Image, int]:
+def _decode(
+    data: bytes, header: Header, least: tuple[int, int] | None = None
+) -> tuple[Image.Image, int]:
     """(image as stored, its EXIF orientation)."""
+    if header.kind == "jpeg" and header.mode in ("RGB", "L"):
+        # libjpeg's warnings are errors to it: Pillow shows a damaged middle as grey blocks.
+        space = "GRAY" if header.mode == "L" else "RGB"
+        width, height = least or (0, 0)  # 0: as it is
+        if header.turned in (5, 6, 7, 8):
+            width, height = height, width
+        if header.size[0] % 16 or header.size[1] % 16:  # halves begin between two blocks
+            width = height = 0
+        pixels = simplejpeg.decode_jpeg(
+            data, colorspace=space, min_width=width, min_height=height, strict=True
+        )
+        return Image.fromarray(pixels.squeeze(-1) if space == "GRAY" else pixels), header.turned
     with Image.open(io.BytesIO(data)) as image:
-        if header.kind == "jpeg" and image.mode in ("RGB", "L"):
-            # libjpeg's warnings are errors to it: Pillow shows a damaged middle as grey blocks.
-            space = "GRAY" if image.mode == "L" else "RGB"
-            pixels = simplejpeg.decode_jpeg(data, colorspace=space, strict=True)
-            return Image.fromarray(pixels.squeeze(-1) if space == "GRAY" else pixels), header.turned
         image.load()
         return image, image.getexif().get(ORIENTATION, 1)
 
@@ -177,7 +197,8 @@ def _with_channels(path: str, image: Image.Image, header: Header, channels: int)
         if header.alpha:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return image.convert("RGB" if channels == 3 else "L")
+        mode = "RGB" if channels == 3 else "L"
+        return image if image.mode == mode else image.convert(mode)
     mode = {2: "LA", 4: "RGBA"}.get(header.channels)
     values = np.asarray(image.convert(mode) if mode else image)
     values = values.reshape(*values.shape[:2], -1) / np.float32(255)

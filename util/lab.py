@@ -22,23 +22,27 @@ _XYZ = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
 _WHITE = np.array([0.95047, 1.0, 1.08883])
-_TO_XYZ = (_XYZ / _WHITE[:, None]).T.astype(np.float32)  # linear RGB -> XYZ relative to white
+_TO_XYZ = (_XYZ / _WHITE[:, None]).astype(np.float32)  # linear RGB -> XYZ relative to white
 
 
-def rgb_to_lab(rgb: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Args: rgb (H, W, 3), uint8 or float32 in [0, 1]. Returns: L (1, H, W) in [-1, 1] and ab
+def rgb_to_lab(rgb: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Args: rgb (3, H, W), uint8 or float32 in [0, 1]. Returns: L (1, H, W) in [-1, 1] and ab
     (2, H, W) around 0.
 
     A table replaces the powers of the gamma curve, and float32 suffices: the result is that of
-    `skimage.color.rgb2lab` within 1e-5.
+    `skimage.color.rgb2lab` within 1e-5. numpy, whose cube root is several times as fast as torch's
+    power on a CPU.
     """
-    linear = _LINEAR[rgb] if rgb.dtype == np.uint8 else _linear(rgb.clip(0, 1))
-    xyz = linear @ _TO_XYZ
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + np.float32(16 / 116))
-    x, y, z = np.moveaxis(f, -1, 0)
+    levels = rgb.numpy()
+    is_bytes = levels.dtype == np.uint8
+    linear = _LINEAR.take(levels, mode="clip") if is_bytes else _linear(levels.clip(0, 1))
+    xyz = _TO_XYZ @ linear.reshape(3, -1)
+    f = np.cbrt(xyz)
+    np.copyto(f, 7.787 * xyz + np.float32(16 / 116), where=xyz <= 0.008856)
+    x, y, z = f.reshape(rgb.shape)
     L = (116 * y - 16) / L_SCALE - 1
     ab = np.stack([500 * (x - y), 200 * (y - z)]) / AB_SCALE
-    return torch.from_numpy(L[None]), torch.from_numpy(ab.astype(np.float32))
+    return torch.from_numpy(L[None]), torch.from_numpy(ab.astype(np.float32, copy=False))
 
 
 def lab_to_rgb(L: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:

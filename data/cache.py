@@ -1,0 +1,197 @@
+"""`--cache`: images, decoded and scaled, kept from epoch to epoch: the same numbers, sooner.
+
+Kept is what `--preprocess` makes of a file before chance decides on crop and flip, as uint8
+(float32 where the file has more than 8 bits).
+"""
+
+import contextlib
+import hashlib
+import mmap
+import multiprocessing
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from util.errors import UserError, warn
+from util.levels import Levels
+from util.planes import Picture
+
+Key = tuple[str, str]  # (file, side)
+MAGIC = 0x31454741  # of an entry's first number
+TYPES = (np.dtype(np.uint8), np.dtype(np.float32))
+LOCK_S = 1.0  # somebody was killed who held the lock: go on without writing
+
+
+def pack(pictures: Sequence[Levels]) -> bytes:
+    """An entry: MAGIC, how many; of each its type, C, H, W and its full size; then the values."""
+    arrays = [picture.values.numpy() for picture in pictures]
+    head = [MAGIC, len(arrays)]
+    for array, picture in zip(arrays, pictures, strict=True):
+        head += [TYPES.index(array.dtype), *array.shape, *picture.info["full"]]
+    return b"".join([np.array(head, "<i8").tobytes(), *(array.tobytes() for array in arrays)])
+
+
+def unpack(entry: np.ndarray, path: str) -> list[Levels] | None:
+    """The pictures of an entry (bytes, not copied); None if it is not whole."""
+    numbers = entry[: entry.size // 8 * 8].view("<i8")
+    if numbers.size < 2 or numbers[0] != MAGIC or not 0 < numbers[1] <= 2:
+        return None
+    head = numbers[2 : 2 + 6 * int(numbers[1])].tolist()
+    begin, pictures = 16 + 8 * len(head), []
+    for kind, c, h, w, *full in zip(*[iter(head)] * 6, strict=False):
+        end = begin + c * h * w * TYPES[kind % 2].itemsize
+        if end > entry.size:
+            return None
+        values = entry[begin:end].view(TYPES[kind % 2]).reshape(c, h, w)
+        pictures.append(Levels(torch.from_numpy(values), {"path": path, "full": tuple(full)}))
+        begin = end
+    return pictures if begin == entry.size and len(pictures) == numbers[1] else None
+
+
+class Cache(ABC):
+    """Args: bytes_most: that it holds; what comes later is read as if there were no cache."""
+
+    def __init__(self, bytes_most: int) -> None:
+        self.bytes_most = bytes_most
+        # Shared by forked workers: [0] bytes in use, [1] whether it was said that it is full.
+        self.state = _shared(2)
+        self.lock = multiprocessing.Lock()
+
+    def fetch(self, key: Key, read: Callable[[], list[Picture]]) -> list[Levels]:
+        """The pictures of a key; `read` makes them where they are not kept."""
+        place = self.place(key)
+        entry = self.load(place)
+        if entry is not None and (kept := unpack(entry, key[0])):
+            return kept
+        pictures = [Levels.of(picture) for picture in read()]
+        self.save(place, pack(pictures))
+        return pictures
+
+    def take(self, size: int) -> int | None:
+        """Where so many bytes begin that are the caller's from now on; None if there is no room."""
+        if self.state[1] or not self.lock.acquire(timeout=LOCK_S):
+            return None
+        try:
+            begin = int(self.state[0])
+            if begin + size > self.bytes_most:
+                self.full(f"the cache is full ({self.bytes_most / 1e9:.3g} GB; see --cache_gb)")
+                return None
+            self.state[0] += size
+            return begin
+        finally:
+            self.lock.release()
+
+    def full(self, why: str) -> None:
+        """Keep nothing more from now on, and say so once."""
+        if not self.state[1]:
+            self.state[1] = 1
+            warn(f"{why}; further images are read from their files each time")
+
+    @abstractmethod
+    def place(self, key: Key) -> object:
+        """What `load` and `save` know a key by."""
+
+    @abstractmethod
+    def load(self, place: object) -> np.ndarray | None:
+        """The bytes of an entry; None if there is none."""
+
+    @abstractmethod
+    def save(self, place: object, entry: bytes) -> None:
+        """Keep an entry, if there is room."""
+
+
+class RamCache(Cache):
+    """One piece of memory that all forked workers share: an image is there once, whoever reads it.
+    Pages are taken from the system when they are first written to.
+
+    Where processes are not forked (macOS, Windows), each worker begins without a cache.
+
+    Args:
+        keys: all that may be asked for.
+    """
+
+    def __init__(self, bytes_most: int, keys: Sequence[Key]) -> None:
+        super().__init__(bytes_most)
+        self.slots = {key: slot for slot, key in enumerate(keys)}
+        self.begins, self.sizes = _shared(len(keys)), _shared(len(keys))
+        self.memory = np.frombuffer(mmap.mmap(-1, max(bytes_most, 1)), np.uint8)
+
+    def __reduce__(self) -> tuple:  # a spawned process cannot share it
+        return RamCache, (0, ())
+
+    def place(self, key: Key) -> int | None:
+        return self.slots.get(key)
+
+    def load(self, place: int | None) -> np.ndarray | None:
+        if place is None or not (size := int(self.sizes[place])):
+            return None
+        begin = int(self.begins[place])
+        return self.memory[begin : begin + size]
+
+    def save(self, place: int | None, entry: bytes) -> None:
+        aligned = -(-len(entry) // 64) * 64
+        if place is None or (begin := self.take(aligned)) is None:
+            return
+        self.memory[begin : begin + len(entry)] = np.frombuffer(entry, np.uint8)
+        self.begins[place] = begin
+        self.sizes[place] = len(entry)  # last: from here on it is there
+
+
+class DiskCache(Cache):
+    """A file for each entry, in a folder that runs may share, also at the same time: a file has its
+    name from when it is whole, and the name tells of what, and by which options, it was made.
+
+    Args:
+        recipe: the options that decide the pixels.
+    """
+
+    def __init__(self, bytes_most: int, folder: Path, recipe: str) -> None:
+        super().__init__(bytes_most)
+        self.folder, self.recipe = folder, recipe
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with os.scandir(folder) as entries:
+                self.state[0] = sum(e.stat().st_size for e in entries if e.is_file())
+        except OSError as error:
+            raise UserError(
+                f"--cache_dir {folder}: {error.strerror}; give a folder that may be written to"
+            ) from error
+
+    def place(self, key: Key) -> Path | None:
+        path, side = key
+        try:
+            stat = os.stat(path)
+        except OSError:  # reading tells what is wrong
+            return None
+        what = (os.path.abspath(path), stat.st_mtime_ns, stat.st_size, side, self.recipe)
+        return self.folder / (hashlib.sha256(repr(what).encode()).hexdigest()[:40] + ".image")
+
+    def load(self, place: Path | None) -> np.ndarray | None:
+        try:
+            return None if place is None else np.fromfile(place, np.uint8)
+        except OSError:
+            return None
+
+    def save(self, place: Path | None, entry: bytes) -> None:
+        if place is None or self.take(len(entry)) is None:
+            return
+        part = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+                part = file.name
+                file.write(entry)
+            os.replace(part, place)
+        except OSError as error:
+            self.full(f"--cache_dir {self.folder}: {error.strerror}")
+            with contextlib.suppress(OSError):
+                os.unlink(part or "")
+
+
+def _shared(count: int) -> np.ndarray:
+    """Numbers, all 0, that forked processes share."""
+    return np.frombuffer(mmap.mmap(-1, 8 * max(count, 1)), np.int64)

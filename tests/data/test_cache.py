@@ -1,0 +1,188 @@
+"""`--cache` and bytes instead of floats change nothing but speed."""
+
+import os
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+import data
+from data.aligned_dataset import AlignedDataset
+from data.base_dataset import get_params, get_transform
+from data.loader import Loader, in_two_parts
+from data.transforms import PREPROCESS_MODES
+from options.train_options import TrainOptions
+from tests.helpers import TINY, make_aligned, make_unaligned, photo
+from util.errors import UserError
+from util.levels import in_range
+from util.seed import seeded
+
+
+def options(root, mode: str, *flags: object):
+    words = ["--dataroot", root, "--dataset_mode", mode, "--model", "template", *TINY,
+             "--checkpoints_dir", root / "runs", *flags]  # fmt: skip
+    return TrainOptions().parse([str(word) for word in words])
+
+
+def batches(root, mode: str, *flags: object, epochs: tuple[int, ...] = (1, 2)) -> list[dict]:
+    loader = data.create_dataset(options(root, mode, *flags))
+    found = [loader.peek()]
+    for epoch in epochs:
+        loader.set_epoch(epoch)
+        found += list(loader)
+    return found
+
+
+def equal(ours: list[dict], theirs: list[dict]) -> bool:
+    return len(ours) == len(theirs) and all(
+        a["A_paths"] == b["A_paths"]
+        and a["A"].dtype == torch.float32
+        and torch.equal(a["A"], b["A"])
+        and torch.equal(a["B"], b["B"])
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def mixed_folder(root):
+    """Pairs in one file each: colour, grey, 16 bits and with alpha, in one folder."""
+    make_aligned(root, 2)
+    photo(5, (96, 48)).convert("L").save(root / "train" / "grey.jpg")
+    photo(6, (96, 48)).convert("RGBA").rotate(9).save(root / "train" / "alpha.png")
+    deep = np.asarray(photo(7, (96, 48))).astype(np.uint16) * 257
+    tifffile.imwrite(root / "train" / "deep.tif", deep, photometric="rgb")
+    return root
+
+
+def by_transform(opt, path: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """A and B by the public building blocks of plug-ins, which work on floats."""
+    dataset = data.find_dataset_using_name("aligned")(opt)
+    picture = dataset.picture(path, "A")
+    width, height = picture.size
+    halves = [(0, 0, width // 2, height), (width // 2, 0, width, height)]
+    params = get_params(opt, (width // 2, height))
+    return tuple(get_transform(opt, params)(picture.crop(box)) for box in halves)
+
+
+@pytest.mark.parametrize("preprocess", PREPROCESS_MODES)
+def test_bytes_become_the_floats_of_the_public_transforms(tmp_path, preprocess):
+    opt = options(mixed_folder(tmp_path), "aligned", "--preprocess", preprocess, "--cache", "off")
+    dataset = data.create_dataset(opt).dataset
+    for index, (path, _) in enumerate(dataset.pairs):
+        with seeded(index):
+            sample = dataset[index]
+        with seeded(index):
+            A, B = by_transform(opt, path)
+        assert torch.equal(sample["A"], A) and torch.equal(sample["B"], B)
+
+
+@pytest.mark.parametrize("mode", ["aligned", "unaligned", "colorization"])
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_the_cache_and_workers_change_no_number(tmp_path, mode, cache):
+    root = make_unaligned(tmp_path) if mode == "unaligned" else mixed_folder(tmp_path)
+    flags = ["--batch_size", 2, "--preprocess", "scale_shorter_and_crop"]
+    plain = batches(root, mode, *flags, "--cache", "off")
+    assert equal(batches(root, mode, *flags, "--cache", cache), plain)
+    if mode == "aligned":
+        assert equal(batches(root, mode, *flags, "--cache", cache, "--num_threads", 2), plain)
+
+
+def test_an_epoch_from_the_cache_reads_no_file(tmp_path):
+    loader = data.create_dataset(options(make_aligned(tmp_path), "aligned", "--num_threads", 2))
+    first = [batch["A"] for batch in loader]
+    for file in (tmp_path / "train").iterdir():
+        file.unlink()
+    assert all(torch.equal(a, b["A"]) for a, b in zip(first, loader, strict=True))
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_a_full_cache_is_said_once_and_the_rest_is_read(tmp_path, cache, capfd):
+    root = make_aligned(tmp_path)
+    plain = batches(root, "aligned", "--cache", "off")
+    small = ["--cache", cache, "--cache_gb", "2e-5"]  # two of four entries of 7 kB
+    assert equal(batches(root, "aligned", *small, "--num_threads", 2), plain)
+    assert capfd.readouterr().err.count("the cache is full") == 1
+    if cache == "disk":
+        assert len(list((tmp_path / "runs" / ".image_cache").iterdir())) == 2
+
+
+def test_damaged_and_outdated_entries_on_disk_are_made_anew(tmp_path):
+    root = make_aligned(tmp_path)
+    disk = ["--cache", "disk", "--cache_dir", tmp_path / "kept"]
+    plain = batches(root, "aligned", *disk)
+    whole = {file: file.read_bytes() for file in sorted((tmp_path / "kept").iterdir())}
+    a, b, c, d = whole.values()
+    for file, damage in zip(whole, (b"", b"x" * len(b), c[:-5], d + b"x"), strict=True):
+        file.write_bytes(damage)
+    assert equal(batches(root, "aligned", *disk), plain)
+    assert {file: file.read_bytes() for file in sorted((tmp_path / "kept").iterdir())} == whole
+    changed = root / "train" / "0.png"
+    Image.open(changed).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(changed)
+    os.utime(changed, (1, 1))
+    assert not equal(batches(root, "aligned", *disk), plain)
+    scaled = batches(root, "aligned", *disk, "--load_size", 40)
+    assert equal(scaled, batches(root, "aligned", "--load_size", 40, "--cache", "off"))
+
+
+def test_a_cache_folder_that_cannot_be_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="--cache_dir .*file: .*; give a folder"):
+        batches(
+            make_aligned(tmp_path), "aligned", "--cache", "disk", "--cache_dir", tmp_path / "file"
+        )
+
+
+def test_fast_decode_is_nearly_the_same_picture_and_halves_stay_apart(tmp_path):
+    (tmp_path / "train").mkdir()
+    both = Image.new("RGB", (512, 256), "white")
+    both.paste(photo(0, (256, 256)), (0, 0))
+    for name, size in (("0.jpg", (512, 256)), ("1.jpg", (504, 248))):  # 248: not whole blocks
+        both.resize(size).save(tmp_path / "train" / name, quality=95, subsampling=0)
+    exact, fast = (
+        data.create_dataset(options(tmp_path, "aligned", *flag)).dataset
+        for flag in ([], ["--fast_decode"])
+    )
+    with seeded(1):
+        slow = exact[0]
+    with seeded(1):
+        quick = fast[0]
+    assert 0 < (slow["A"] - quick["A"]).abs().mean() < 0.02
+    assert quick["B"].min() > 0.98  # nothing of A came over
+    assert fast.picture(exact.AB_paths[0], "A").size == (128, 64)
+    assert fast.picture(exact.AB_paths[1], "A").size == (504, 248)
+
+
+class Darker(AlignedDataset):
+    """A plug-in that extends one of ours and works on its floats."""
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return sample | {"A": sample["A"] - 1, "mask": torch.full((1, 2), 7, dtype=torch.uint8)}
+
+
+def test_plug_ins_that_extend_ours_get_and_give_floats(tmp_path):
+    dataset = Darker(options(make_aligned(tmp_path), "aligned"))
+    assert in_two_parts(AlignedDataset(dataset.opt)) and not in_two_parts(dataset)
+    for batch in Loader(dataset, batch_size=2, seed=1, shuffle=False):
+        assert batch["A"].dtype == torch.float32 and -2 <= batch["A"].min() < -1
+        assert batch["mask"].dtype == torch.uint8 and batch["mask"].min() == 7
+
+
+def test_every_level_becomes_the_same_number_by_table_and_by_division():
+    levels = torch.arange(256, dtype=torch.uint8)
+    expected = (levels.float() / 255 - 0.5) / 0.5
+    assert torch.equal(in_range(levels), expected)
+    assert in_range(levels.to("meta")).dtype == torch.float32  # the way of other devices
+
+
+def test_threads_auto(tmp_path, capsys):
+    loader = data.create_dataset(
+        options(make_aligned(tmp_path), "aligned", "--num_threads", "auto")
+    )
+    assert "--num_threads auto: 1 loader process" in capsys.readouterr().out
+    assert loader.num_threads == 1
+    assert [data.auto_threads(cores, "cuda:0", 99) for cores in (1, 2, 4, 64)] == [1, 1, 3, 8]
+    assert data.auto_threads(64, "cuda:0", 2) == 2
+    with pytest.raises(UserError, match="--num_threads 'many': accepted: .*or auto"):
+        options(tmp_path, "aligned", "--num_threads", "many")
