@@ -24,7 +24,9 @@ from models.base_model import BaseModel
 from options.test_options import TestOptions, describe_sizes
 from util.direction import oriented
 from util.errors import UserError, one_line_errors, say
+from util.grouping import by_size
 from util.health import check_pictures
+from util.norm_modes import ImageNoise
 from util.padding import cut_back, pad_batch
 from util.results import Results, command_line
 from util.seed import mix, seed_everything
@@ -36,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     options = TestOptions()
     opt = options.parse(argv)
     seed_everything(opt.seed)
-    dataset = create_dataset(opt)
+    # One image each: `by_size` makes batches of those that stack.
+    dataset = create_dataset(argparse.Namespace(**vars(opt) | {"batch_size": 1}))
     model = create_model(opt)
     model.setup(opt)
     mode = model.test_mode(opt.eval)
@@ -70,7 +73,7 @@ def write_results(
         folder, f"{opt.name}: {opt.phase}", facts, opt.display_winsize, opt.aspect_ratio,
         opt.direction, opt.value_range, details, opt.dataroot,
     )  # fmt: skip
-    with tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
+    with results, tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
         try:
             for files, pictures in translate(opt, dataset, model):
                 results.add(files, pictures)
@@ -86,22 +89,37 @@ def write_results(
 def translate(
     opt: argparse.Namespace, dataset: Loader, model: BaseModel
 ) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
-    """(side -> file, label -> image (1, C, H, W)) of every image; side "A" is the source."""
+    """(side -> file, label -> image (1, C, H, W)) of every image; side "A" is the source. The order
+    is the data's, whatever the sizes in a batch."""
+    noise = ImageNoise(model.networks().values(), model.device)
+    done, place = {}, 0
+    for places, batch in by_size(dataset, opt.batch_size):
+        seeds = [mix(opt.seed, number) for number in places]
+        noise.seed(seeds)
+        seed_everything(seeds[0])  # no noise depends on what came before
+        done |= zip(places, translate_batch(opt, batch, model), strict=True)
+        while place in done:
+            files, pictures = done.pop(place)
+            check_pictures(pictures, [files["A"]])
+            yield files, pictures
+            place += 1
+
+
+def translate_batch(
+    opt: argparse.Namespace, batch: dict, model: BaseModel
+) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
+    """The images of one batch, as `translate` gives them; on the CPU."""
     source, target = oriented(opt.direction, "A_paths", "B_paths")
-    for step, batch in enumerate(dataset):
-        seed_everything(mix(opt.seed, step))  # dropout's noise does not depend on what came before
-        padded, boxes = pad_batch(batch, *model.accepted_sides)
-        model.set_input(padded)
-        model.test()
-        visuals = {
-            name: cut_back(images, boxes) for name, images in model.get_current_visuals().items()
-        }
-        paths = model.get_image_paths()
-        check_pictures(visuals, paths)
-        targets = batch.get(target) if source in batch else None
-        for i, path in enumerate(paths):
-            files = {"A": path} | ({"B": targets[i]} if targets else {})
-            yield files, {label: images[i : i + 1] for label, images in visuals.items()}
+    padded, boxes = pad_batch(batch, *model.accepted_sides)
+    model.set_input(padded)
+    model.test()
+    visuals = {
+        name: cut_back(images, boxes).cpu() for name, images in model.get_current_visuals().items()
+    }
+    targets = batch.get(target) if source in batch else None
+    for i, path in enumerate(model.get_image_paths()):
+        files = {"A": path} | ({"B": targets[i]} if targets else {})
+        yield files, {label: images[i : i + 1] for label, images in visuals.items()}
 
 
 if __name__ == "__main__":
