@@ -11,10 +11,8 @@ results/<name>/<phase>_<epoch>/index.html; docs/training_and_testing.md explains
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from data import create_dataset
@@ -22,14 +20,11 @@ from data.loader import Loader
 from models import create_model
 from models.base_model import BaseModel
 from options.test_options import TestOptions, describe_sizes
-from util.direction import oriented
 from util.errors import UserError, one_line_errors, say
-from util.grouping import by_size
-from util.health import check_pictures
-from util.norm_modes import ImageNoise
-from util.padding import cut_back, pad_batch
+from util.padding import pad_batch
 from util.results import Results, command_line
-from util.seed import mix, seed_everything
+from util.seed import seed_everything
+from util.translation import translate
 
 
 @one_line_errors
@@ -38,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     options = TestOptions()
     opt = options.parse(argv)
     seed_everything(opt.seed)
-    # One image each: `by_size` makes batches of those that stack.
+    # One image each: `translate` makes batches of those that stack.
     dataset = create_dataset(argparse.Namespace(**vars(opt) | {"batch_size": 1}))
     model = create_model(opt)
     model.setup(opt)
@@ -75,7 +70,9 @@ def write_results(
     )  # fmt: skip
     with results, tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
         try:
-            for files, pictures in translate(opt, dataset, model):
+            for files, pictures in translate(
+                model, dataset, opt.batch_size, opt.seed, opt.direction
+            ):
                 results.add(files, pictures)
                 bar.update()
         except UserError as error:
@@ -84,42 +81,6 @@ def write_results(
     for path, why in dataset.bad.items():
         results.add_unreadable(path, why)
     return results
-
-
-def translate(
-    opt: argparse.Namespace, dataset: Loader, model: BaseModel
-) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
-    """(side -> file, label -> image (1, C, H, W)) of every image; side "A" is the source. The order
-    is the data's, whatever the sizes in a batch."""
-    noise = ImageNoise(model.networks().values(), model.device)
-    done, place = {}, 0
-    for places, batch in by_size(dataset, opt.batch_size):
-        seeds = [mix(opt.seed, number) for number in places]
-        noise.seed(seeds)
-        seed_everything(seeds[0])  # no noise depends on what came before
-        done |= zip(places, translate_batch(opt, batch, model), strict=True)
-        while place in done:
-            files, pictures = done.pop(place)
-            check_pictures(pictures, [files["A"]])
-            yield files, pictures
-            place += 1
-
-
-def translate_batch(
-    opt: argparse.Namespace, batch: dict, model: BaseModel
-) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
-    """The images of one batch, as `translate` gives them; on the CPU."""
-    source, target = oriented(opt.direction, "A_paths", "B_paths")
-    padded, boxes = pad_batch(batch, *model.accepted_sides)
-    model.set_input(padded)
-    model.test()
-    visuals = {
-        name: cut_back(images, boxes).cpu() for name, images in model.get_current_visuals().items()
-    }
-    targets = batch.get(target) if source in batch else None
-    for i, path in enumerate(model.get_image_paths()):
-        files = {"A": path} | ({"B": targets[i]} if targets else {})
-        yield files, {label: images[i : i + 1] for label, images in visuals.items()}
 
 
 if __name__ == "__main__":

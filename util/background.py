@@ -45,7 +45,11 @@ class Background(Generic[T]):
     def _take_next(self) -> None:
         future, size = self.waiting.popleft()
         self.bytes -= size
-        self.take(future.result())
+        try:
+            result = future.result()
+        finally:
+            del future  # it holds the error, which holds this frame and the callers' until gc runs
+        self.take(result)
 
     def __enter__(self) -> "Background[T]":
         return self
@@ -61,5 +65,8 @@ class Background(Generic[T]):
                     first = first or error
         finally:
             self.pool.shutdown(wait=False, cancel_futures=True)
-        if first and kind is None:
-            raise first
+        try:
+            if first and kind is None:
+                raise first
+        finally:
+            del first  # as above

@@ -72,9 +72,7 @@ def png_bytes(pixels: np.ndarray) -> bytes:
     small as by a long search for repetitions, in a tenth of its time (benchmarks/testing.py)."""
     png = imagecodecs.PNG
     how = {"strategy": png.STRATEGY.RLE, "filter": png.FILTER.PAETH}
-    return imagecodecs.png_encode(
-        np.ascontiguousarray(pixels), level=png.COMPRESSION.SPEED, **how
-    )
+    return imagecodecs.png_encode(np.ascontiguousarray(pixels), level=png.COMPRESSION.SPEED, **how)
 
 
 def stretched(image: Picture, aspect_ratio: float) -> Picture:
