@@ -17,7 +17,7 @@ from models import networks, test_model
 from tests.helpers import make_single, photo, pictures
 from tests.helpers import test as run_test
 from util import atomic
-from util.background import Background
+from util.pool import Pool
 from util.norm_modes import ImageNoise
 
 SIZES = [(48, 48), (40, 60), (48, 48), (48, 48), (40, 60), (36, 36), (48, 48)]
@@ -61,7 +61,7 @@ def test_batches_workers_and_writers_change_nothing(folder, monkeypatch):
     plain, order = translate(folder, "plain", "--num_threads", 0)
     assert order == [*"012456", "3"] and len(plain) == 2 * 6
     for number, threads in ((1, 0), (4, 2)):
-        monkeypatch.setattr("util.background.default_threads", lambda number=number: number)
+        monkeypatch.setattr("util.pool.default_threads", lambda number=number: number)
         again = translate(folder, f"writers{number}", "--num_threads", threads)
         assert again == (plain, order)  # to the byte
     batched, its_order = translate(folder, "batched", "--num_threads", 2, "--batch_size", 3)
@@ -128,7 +128,7 @@ def test_background_keeps_order_and_bounds_what_waits():
         waiting.discard(number)
         taken.append(number)
 
-    with Background(take, threads=4, most_bytes=30) as background:
+    with Pool(take, threads=4, most_bytes=30) as background:
         for number in range(20):
             background.give(10, work, number)
             most = max(most, len(background.waiting))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from util.background import Background
+from util.pool import Pool
 from util.direction import oriented
 from util.errors import say, warn
 from util.image import unique_stems
@@ -58,7 +58,7 @@ class Results:
         images.mkdir(exist_ok=True)
         self.stem_of = unique_stems()
         self.rows = self.unreadable = 0
-        self.writing = Background(self._add_row, self.writers)
+        self.writing = Pool(self._add_row, self.writers)
 
     def __enter__(self) -> "Results":
         return self

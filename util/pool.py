@@ -16,7 +16,7 @@ def default_threads() -> int:
     return min(8, len(usable))
 
 
-class Background(Generic[T]):
+class Pool(Generic[T]):
     """While it is entered, `give` returns at once, as long as not too much waits. On leaving, also
     for an error or Ctrl-C, what was given is done.
 
@@ -30,7 +30,7 @@ class Background(Generic[T]):
         self, take: Callable[[T], None], threads: int = 0, most_bytes: int = MOST_BYTES
     ) -> None:
         self.take, self.most_bytes, self.bytes = take, most_bytes, 0
-        self.pool = ThreadPoolExecutor(threads or default_threads(), "background")
+        self.pool = ThreadPoolExecutor(threads or default_threads(), "pool")
         self.waiting: deque[tuple[Future[T], int]] = deque()
 
     def give(self, size: int, work: Callable[..., T], *args: object) -> None:
@@ -51,7 +51,7 @@ class Background(Generic[T]):
             del future  # it holds the error, which holds this frame and the callers' until gc runs
         self.take(result)
 
-    def __enter__(self) -> "Background[T]":
+    def __enter__(self) -> "Pool[T]":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
