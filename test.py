@@ -11,10 +11,8 @@ results/<name>/<phase>_<epoch>/index.html; docs/training_and_testing.md explains
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from data import create_dataset
@@ -22,12 +20,11 @@ from data.loader import Loader
 from models import create_model
 from models.base_model import BaseModel
 from options.test_options import TestOptions, describe_sizes
-from util.direction import oriented
 from util.errors import UserError, one_line_errors, say
-from util.health import check_pictures
-from util.padding import cut_back, pad_batch
+from util.padding import pad_batch
 from util.results import Results, command_line
-from util.seed import mix, seed_everything
+from util.seed import seed_everything
+from util.translation import translate
 
 
 @one_line_errors
@@ -36,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     options = TestOptions()
     opt = options.parse(argv)
     seed_everything(opt.seed)
-    dataset = create_dataset(opt)
+    # One image each: `translate` makes batches of those that stack.
+    dataset = create_dataset(argparse.Namespace(**vars(opt) | {"batch_size": 1}))
     model = create_model(opt)
     model.setup(opt)
     mode = model.test_mode(opt.eval)
@@ -70,9 +68,11 @@ def write_results(
         folder, f"{opt.name}: {opt.phase}", facts, opt.display_winsize, opt.aspect_ratio,
         opt.direction, opt.value_range, details, opt.dataroot,
     )  # fmt: skip
-    with tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
+    with results, tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
         try:
-            for files, pictures in translate(opt, dataset, model):
+            for files, pictures in translate(
+                model, dataset, opt.batch_size, opt.seed, opt.direction
+            ):
                 results.add(files, pictures)
                 bar.update()
         except UserError as error:
@@ -81,27 +81,6 @@ def write_results(
     for path, why in dataset.bad.items():
         results.add_unreadable(path, why)
     return results
-
-
-def translate(
-    opt: argparse.Namespace, dataset: Loader, model: BaseModel
-) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
-    """(side -> file, label -> image (1, C, H, W)) of every image; side "A" is the source."""
-    source, target = oriented(opt.direction, "A_paths", "B_paths")
-    for step, batch in enumerate(dataset):
-        seed_everything(mix(opt.seed, step))  # dropout's noise does not depend on what came before
-        padded, boxes = pad_batch(batch, *model.accepted_sides)
-        model.set_input(padded)
-        model.test()
-        visuals = {
-            name: cut_back(images, boxes) for name, images in model.get_current_visuals().items()
-        }
-        paths = model.get_image_paths()
-        check_pictures(visuals, paths)
-        targets = batch.get(target) if source in batch else None
-        for i, path in enumerate(paths):
-            files = {"A": path} | ({"B": targets[i]} if targets else {})
-            yield files, {label: images[i : i + 1] for label, images in visuals.items()}
 
 
 if __name__ == "__main__":

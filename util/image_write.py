@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import tifffile
 import torch
 
-from util.image import save_image, stretched, tensor2im
+from util import atomic
+from util.image import png_bytes, save_image, stretched, tensor2im
 from util.image_header import Header
 from util.image_read import Range, value_limits
 from util.planes import Planes
@@ -51,7 +51,7 @@ def save_like(
         save_image(levels if channels == 3 else levels[..., 0], shown, aspect_ratio)
     else:
         values = _values(image, model, value_range, aspect_ratio)
-        shown.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(values)))
+        atomic.write(shown, png_bytes(values), durable=False)
     return shown
 
 
@@ -75,17 +75,19 @@ def _values(
 def _save_npy(path: Path, values: np.ndarray, model: Header) -> None:
     if values.shape[-1] == 1 and model.channels == 1:
         values = values[..., 0]
-    np.save(path, np.moveaxis(values, -1, 0) if model.channels_first else values)
+    with atomic.replacing(path) as part, open(part, "wb") as file:
+        np.save(file, np.moveaxis(values, -1, 0) if model.channels_first else values)
 
 
 def _save_tiff(path: Path, values: np.ndarray, alpha: bool) -> None:
     channels = values.shape[-1]
     colours = channels - 1 if alpha and channels in (2, 4) else channels
-    tifffile.imwrite(
-        path,
-        values[..., 0] if channels == 1 else values,
-        photometric="rgb" if colours == 3 else "minisblack",
-        planarconfig=None if channels == 1 else "contig",
-        extrasamples=["unassalpha"] if colours < channels else None,
-        compression="zlib",
-    )
+    with atomic.replacing(path) as part:
+        tifffile.imwrite(
+            part,
+            values[..., 0] if channels == 1 else values,
+            photometric="rgb" if colours == 3 else "minisblack",
+            planarconfig=None if channels == 1 else "contig",
+            extrasamples=["unassalpha"] if colours < channels else None,
+            compression="zlib",
+        )

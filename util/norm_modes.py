@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterable
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -26,5 +27,38 @@ def set_test_mode(nets: Iterable[nn.Module], eval_mode: bool) -> str:
             F.instance_norm, weight=norm.weight, bias=norm.bias, eps=norm.eps
         )
     own = " by each image's own statistics" if batch_norms else ""
-    dropout = any(isinstance(m, nn.Dropout) and m.p > 0 for m in modules)
+    dropout = any(_drops(m) for m in modules)
     return f"{norm_layers}{own}, {'dropout on, as in training' if dropout else 'no dropout'}"
+
+
+class ImageNoise:
+    """Dropout whose noise is drawn for each image apart, so that it does not depend on neighbours
+    in the batch. On the CPU it is the noise that dropout draws for an image alone.
+
+    Args:
+        nets: their dropouts are changed; set to test already.
+        device: where they are.
+    """
+
+    def __init__(self, nets: Iterable[nn.Module], device: torch.device) -> None:
+        self.device, self.generators = device, []
+        for module in (module for net in nets for module in net.modules()):
+            if _drops(module):
+                module.forward = functools.partial(self._drop, module.p)
+
+    def seed(self, seeds: list[int]) -> None:
+        """Give each image of the coming batch a seed."""
+        self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
+
+    def _drop(self, p: float, features: torch.Tensor) -> torch.Tensor:
+        """(N, ...) -> the same shape, values zero with probability p."""
+        if len(features) != len(self.generators):  # of another thing than the images
+            return F.dropout(features, p)
+        noise = torch.empty(features.shape, dtype=features.dtype, device=features.device)
+        for image, generator in zip(noise, self.generators, strict=True):
+            image.bernoulli_(1 - p, generator=generator)
+        return features * noise.div_(1 - p)
+
+
+def _drops(module: nn.Module) -> bool:
+    return isinstance(module, nn.Dropout) and module.training and module.p > 0

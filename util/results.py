@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from util.pool import Pool
 from util.direction import oriented
 from util.errors import say, warn
 from util.image import unique_stems
@@ -31,6 +32,9 @@ class Results:
         value_range: `--value_range`.
         details: heading -> text, shown on the page when it is asked for.
         dataroot: nothing is deleted from the folder that is read.
+        writers: threads that write pictures; 0: by the cores there are. Rows are written in order.
+
+    While it is entered, images may be added; on leaving all of them are written.
     """
 
     folder: Path
@@ -42,6 +46,7 @@ class Results:
     value_range: list[float] | None
     details: dict[str, str] = field(default_factory=dict)
     dataroot: str | None = None
+    writers: int = 0
 
     def __post_init__(self) -> None:
         images = self.folder / "images"
@@ -53,16 +58,29 @@ class Results:
         images.mkdir(exist_ok=True)
         self.stem_of = unique_stems()
         self.rows = self.unreadable = 0
+        self.writing = Pool(self._add_row, self.writers)
+
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.writing.__exit__(*failure)
 
     def add(self, files: dict[str, str], pictures: dict[str, torch.Tensor]) -> None:
-        """Write one image's pictures, and their row.
+        """Write one image's pictures, and their row, soon.
 
         Args:
             files: "A", and "B" if there is one: the files of source and target.
-            pictures: name -> (1, C, H, W) in [-1, 1].
+            pictures: name -> (1, C, H, W) in [-1, 1], which nobody changes any more.
         """
-        self.rows += 1
-        stem = self.stem_of(files["A"])
+        images = {label: image.detach().cpu() for label, image in pictures.items()}
+        size = sum(image.numel() * image.element_size() for image in images.values())
+        self.writing.give(size, self._write, self.stem_of(files["A"]), files, images)
+
+    def _write(
+        self, stem: str, files: dict[str, str], pictures: dict[str, torch.Tensor]
+    ) -> tuple[str, dict[str, str]]:
+        """Write one image's pictures. Returns: stem, label -> file relative to the page."""
         headers = {side: _header(file) for side, file in files.items()}
         shown = {}
         for label, image in pictures.items():
@@ -79,7 +97,12 @@ class Results:
                 self.aspect_ratio,
             )
             shown[label] = f"images/{path.name}"
-            self.earlier.discard(path.name)
+        return stem, shown
+
+    def _add_row(self, written: tuple[str, dict[str, str]]) -> None:
+        stem, shown = written
+        self.rows += 1
+        self.earlier -= {Path(file).name for file in shown.values()}
         self.page.add_row(stem, shown)
 
     def add_unreadable(self, path: str, why: str) -> None:
