@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import skimage.data
+import scipy
+import skimage
 from PIL import Image, ImageDraw
-from scipy.spatial import cKDTree
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -119,7 +119,7 @@ def stained_glass(pixels: int, panes: int, leading: float) -> np.ndarray:
     centres = random.uniform(0, pixels, (panes, 2))
     palette = np.array(PALETTE)[random.integers(len(PALETTE), size=panes)]
     grid = np.stack(np.mgrid[:pixels, :pixels], -1).reshape(-1, 2)
-    distance, nearest = cKDTree(centres).query(grid, k=2)
+    distance, nearest = scipy.spatial.cKDTree(centres).query(grid, k=2)
     shade = random.uniform(0.75, 1.1, panes)[nearest[:, 0], None]
     glass = palette[nearest[:, 0]] * shade
     glass[distance[:, 1] - distance[:, 0] < leading] = (24, 20, 26)

@@ -1,10 +1,7 @@
 """Edges of photographs as black lines on white paper."""
 
 import numpy as np
-from skimage.color import rgb2gray
-from skimage.feature import canny
-from skimage.filters import gaussian, sobel
-from skimage.morphology import remove_small_objects
+import skimage
 
 SPECK = 20  # px: a line that is no longer is dropped
 
@@ -19,15 +16,15 @@ def lines(photo: np.ndarray, sigma: float = 2.0) -> np.ndarray:
     Returns:
         (H, W, 3) uint8, 0 or 255.
     """
-    found = canny(rgb2gray(photo), sigma=sigma)
-    found = remove_small_objects(found, max_size=SPECK, connectivity=2)
+    found = skimage.feature.canny(skimage.color.rgb2gray(photo), sigma=sigma)
+    found = skimage.morphology.remove_small_objects(found, max_size=SPECK, connectivity=2)
     return _on_paper(found.astype(float))
 
 
 def pencil(photo: np.ndarray, sigma: float = 0.0) -> np.ndarray:
     """A soft drawing, the darker the stronger the edge (Sobel); arguments as of `lines`."""
-    grey = rgb2gray(photo)
-    strength = sobel(gaussian(grey, sigma) if sigma else grey)
+    grey = skimage.color.rgb2gray(photo)
+    strength = skimage.filters.sobel(skimage.filters.gaussian(grey, sigma) if sigma else grey)
     return _on_paper(np.clip(4 * strength, 0, 1))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import lfilter
+import scipy
 
 from util.errors import UserError, warn
 from util.tracker import NOT_LOSSES
@@ -96,7 +96,7 @@ def smoothed(values: np.ndarray, weight: float) -> np.ndarray:
         weight: of what came before, in [0, 1).
     """
     there, result = ~np.isnan(values), values.copy()
-    sums = lfilter([1 - weight], [1, -weight], values[there])
+    sums = scipy.signal.lfilter([1 - weight], [1, -weight], values[there])
     result[there] = sums / (1 - weight ** np.arange(1, there.sum() + 1))
     return result
 
