@@ -40,8 +40,8 @@ JUDGED = "--perceptual_weights random --style_image"  # of style and neural_styl
 # Flags that change the speed, and perhaps the numbers; those that a checkout lacks are left out.
 VARIANTS = {
     "cpu": {
-        "pix2pix": ("--precision bf16", "--memory_format channels_last"),
-        "cycle_gan": ("--lean",),
+        "pix2pix": ("--precision bf16", "--precision bf16 --compile"),
+        "cycle_gan": ("--lean", "--precision bf16", "--precision bf16 --compile"),
     },
     "cuda": dict.fromkeys(
         ("pix2pix", "cycle_gan"),

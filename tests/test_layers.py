@@ -15,6 +15,10 @@ LEAVES = {
         "style_net",
         "style_objective",
         "sizes",
+        "winograd",
+        "fast_layers",
+        "precision",
+        "speed",
     },
 }
 
