@@ -9,12 +9,13 @@ from elsewhere, without them, give the flags they were trained with. The page is
 results/<name>/<phase>_<epoch>/index.html; docs/training_and_testing.md explains the rest.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from data import create_dataset
@@ -25,6 +26,7 @@ from options.test_options import TestOptions, describe_sizes
 from util.direction import oriented
 from util.errors import UserError, one_line_errors, say
 from util.health import check_pictures
+from util.lazy import torch
 from util.padding import cut_back, pad_batch
 from util.results import Results, command_line
 from util.seed import mix, seed_everything

@@ -1,12 +1,13 @@
 """What every dataset shares: folders, channels and transforms, read from the options."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import random
 from abc import ABC, abstractmethod
 
 from PIL import Image
-from torch.utils import data
 
 from data import transforms
 from data.image_folder import IMG_EXTENSIONS, list_images, subfolders
@@ -18,7 +19,7 @@ from util.image_read import range_of, read_picture
 from util.planes import Picture
 
 
-class BaseDataset(data.Dataset, ABC):
+class BaseDataset(ABC):
     """Extend this in data/<name>_dataset.py, class <Name>Dataset; see docs/new_dataset.md.
 
     A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string.

@@ -7,8 +7,10 @@ import numpy as np
 
 from data.base_dataset import BaseDataset, get_transform
 from util.image_read import range_of, read_picture
-from util.lab import rgb_to_lab
+from util.lazy import Lazy
 from util.planes import Planes
+
+lab = Lazy("util.lab")
 
 
 class ColorizationDataset(BaseDataset):
@@ -34,7 +36,7 @@ class ColorizationDataset(BaseDataset):
         path = self.AB_paths[index]
         photo = read_picture(path, 3, range_of(self.opt.value_range, "A"))
         photo = self.transform(photo)
-        A, B = rgb_to_lab(photo.array() if isinstance(photo, Planes) else np.asarray(photo))
+        A, B = lab.rgb_to_lab(photo.array() if isinstance(photo, Planes) else np.asarray(photo))
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def checked_files(self) -> dict[str, list[str]]:

@@ -3,18 +3,20 @@
 Every step is a frozen dataclass, so worker processes can be started in any way (also spawn).
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from PIL import Image
-from torchvision import transforms
-from torchvision.transforms.functional import to_tensor
 
 from util.errors import BadImage
 from util.image import scaled_size
+from util.lazy import Lazy, torch
 from util.planes import Picture, Planes
+
+transforms = Lazy("torchvision.transforms")
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
                     "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
@@ -184,7 +186,7 @@ class ToTensor:
         if isinstance(image, Planes):
             values = torch.from_numpy(image.array()).permute(2, 0, 1).contiguous()
             return values.clamp_(0, 1)  # bicubic overshoots
-        return to_tensor(image)
+        return transforms.functional.to_tensor(image)
 
 
 @dataclass(frozen=True)

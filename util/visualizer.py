@@ -1,16 +1,17 @@
 """What a run tells people: progress, losses, pictures, written by one process."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from util.console import Console
 from util.errors import Stopped, say
 from util.fixed_sample import FixedSample
 from util.image import tensor2im
+from util.lazy import torch
 from util.run_log import RunLog
 from util.stage import Stage
 from util.summary import how_it_went, weights, where_things_are
@@ -187,7 +188,7 @@ class Visualizer:
         change = f", learning rate {old_lr:.7f} -> {lr:.7f}" if lr not in (old_lr, 0.0) else ""
         self.say(f"end of epoch {epoch} / {self.n_epochs}, {time_s:.0f} s{change}")
 
-    def __enter__(self) -> "Visualizer":
+    def __enter__(self) -> Visualizer:
         if self.trackers and self.first_batch is not None:
             self.sample = FixedSample(self.first_batch())
         return self
