@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from util.errors import BadImage
@@ -16,7 +17,7 @@ from util.image import scaled_size
 from util.lazy import Lazy, torch
 from util.planes import Picture, Planes
 
-transforms = Lazy("torchvision.transforms")
+vision = Lazy("torchvision.transforms")  # for rare modes; it takes as long to import as torch
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
                     "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
@@ -117,12 +118,10 @@ class RandomFlip:
 
 
 def pil_resampling(
-    method: Image.Resampling | transforms.InterpolationMode | int,
+    method: Image.Resampling | vision.InterpolationMode | int,
 ) -> Image.Resampling:
     """PIL's name of an interpolation given in PIL's or torchvision's form."""
-    if isinstance(method, transforms.InterpolationMode):
-        return Image.Resampling[method.name]
-    return Image.Resampling(method)
+    return Image.Resampling(method) if isinstance(method, int) else Image.Resampling[method.name]
 
 
 def size_before_crop(preprocess: str, size: tuple[int, int], load_size: int) -> tuple[int, int]:
@@ -158,7 +157,7 @@ def build(
         grayscale: to one channel first.
         convert: end with a float tensor (C, H, W) in [-1, 1]; else the result is a PIL image.
     """
-    steps: list[Transform] = [transforms.Grayscale(1)] if grayscale else []
+    steps: list[Transform] = [Grayscale()] if grayscale else []
     if "resize" in preprocess:
         steps.append(Resize((load_size, load_size), method))
     elif "scale_width" in preprocess:
@@ -175,7 +174,27 @@ def build(
         steps.append(FlipLeftRight())
     if convert:
         steps += [ToTensor(), Normalize()]
-    return transforms.Compose(steps)
+    return Compose(tuple(steps))
+
+
+@dataclass(frozen=True)
+class Compose:
+    """One step after the other."""
+
+    transforms: tuple[Transform, ...]
+
+    def __call__(self, image: Picture) -> object:
+        for transform in self.transforms:
+            image = transform(image)
+        return image
+
+
+@dataclass(frozen=True)
+class Grayscale:
+    """To one channel."""
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return image.convert("L")
 
 
 @dataclass(frozen=True)
@@ -186,7 +205,10 @@ class ToTensor:
         if isinstance(image, Planes):
             values = torch.from_numpy(image.array()).permute(2, 0, 1).contiguous()
             return values.clamp_(0, 1)  # bicubic overshoots
-        return transforms.functional.to_tensor(image)
+        if image.mode not in ("L", "RGB"):
+            return vision.functional.to_tensor(image)
+        levels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)
+        return levels.permute(2, 0, 1).contiguous().float().div_(255)
 
 
 @dataclass(frozen=True)
