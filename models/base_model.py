@@ -1,7 +1,4 @@
-"""The life of a model: built from flags, trained, saved, loaded, tested.
-
-A model file holds the method of its paper; what every method needs is here.
-"""
+"""What every model needs from its flags to its results; the method has a file of its own."""
 
 from __future__ import annotations
 
