@@ -9,6 +9,8 @@ from elsewhere, without them, give the flags they were trained with. The page is
 results/<name>/<phase>_<epoch>/index.html; docs/training_and_testing.md explains the rest.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from pathlib import Path

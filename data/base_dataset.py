@@ -1,14 +1,14 @@
 """What every dataset shares: folders, channels and transforms, read from the options."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-import torch
 from PIL import Image
-from torch.utils import data
 
 from data import transforms
 from data.cache import Cache
@@ -18,11 +18,12 @@ from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
 from util.image_header import Header
 from util.image_read import range_of, read_picture
+from util.lazy import torch
 from util.levels import Levels, in_range
 from util.planes import Picture
 
 
-class BaseDataset(data.Dataset, ABC):
+class BaseDataset(ABC):
     """Extend this in data/<name>_dataset.py, class <Name>Dataset; see docs/new_dataset.md.
 
     A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string.
@@ -131,14 +132,14 @@ class BaseDataset(data.Dataset, ABC):
             return self.beside * self.opt.load_size, self.opt.load_size
         return None
 
-    def scaled(self, path: str, side: str) -> "Picture | Levels":
+    def scaled(self, path: str, side: str) -> Picture | Levels:
         """The image of one side, scaled by `--preprocess`, from the cache if it is there;
         `info["full"]` is its size before."""
         return self.kept(path, side, lambda: [self.scale(self.picture(path, side), side)])[0]
 
     def kept(
         self, path: str, side: str, read: Callable[[], list[Picture]]
-    ) -> "list[Picture] | list[Levels]":
+    ) -> list[Picture] | list[Levels]:
         """What `read` makes of a file, by way of `--cache`."""
         return self.cache.fetch((path, side), read) if self.cache else read()
 
@@ -151,7 +152,7 @@ class BaseDataset(data.Dataset, ABC):
         picture.info = info
         return picture
 
-    def cut(self, picture: "Picture | Levels", params: dict | None = None) -> torch.Tensor:
+    def cut(self, picture: Picture | Levels, params: dict | None = None) -> torch.Tensor:
         """The part of `--preprocess` that chance decides, or `params`. Returns: (C, H, W),
         uint8 where the file has 8 bits, else float32 in [0, 1]."""
         for step in transforms.cutting(

@@ -4,6 +4,8 @@ Kept is what `--preprocess` makes of a file before chance decides on crop and fl
 (float32 where the file has more than 8 bits).
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import mmap
@@ -15,9 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from util.errors import UserError, warn
+from util.lazy import torch
 from util.levels import Levels
 from util.planes import Picture
 

@@ -5,8 +5,10 @@ import os
 
 from data.base_dataset import BaseDataset
 from util.image_read import range_of, read_picture
-from util.lab import rgb_to_lab
+from util.lazy import Lazy
 from util.planes import Picture
+
+lab = Lazy("util.lab")
 
 
 class ColorizationDataset(BaseDataset):
@@ -30,7 +32,7 @@ class ColorizationDataset(BaseDataset):
     def __getitem__(self, index: int) -> dict:
         path = self.AB_paths[index]
         photo = self.kept(path, "A", lambda: [self.scale(self._photo(path), "A")])[0]
-        A, B = rgb_to_lab(self.cut(photo))
+        A, B = lab.rgb_to_lab(self.cut(photo))
         return {"A": A, "B": B, "A_paths": path, "B_paths": path}
 
     def _photo(self, path: str) -> Picture:

@@ -1,5 +1,7 @@
 """Batches whose content depends on (seed, epoch, index) alone, not on workers or timing."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import math
@@ -10,11 +12,9 @@ import warnings
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 
-import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
-
 from util.errors import BadImage, UserError, warn
 from util.interrupt import leave_to_parent
+from util.lazy import torch
 from util.levels import in_unit
 from util.seed import mix, seeded
 
@@ -25,7 +25,7 @@ Position = tuple[int, int]  # (epoch, index of the sample)
 BAD = "bad_images"  # in a batch: file -> what is wrong with it
 
 
-class EpochSampler(Sampler[Position]):
+class EpochSampler:
     """The order of one epoch, shuffled by (seed, epoch), split among the processes of a run.
 
     The epoch travels with each index, so that workers which live through all epochs know it.
@@ -59,7 +59,7 @@ class EpochSampler(Sampler[Position]):
             yield self.epoch, order[place % self.size]
 
 
-def in_two_parts(dataset: Dataset) -> bool:
+def in_two_parts(dataset: torch.utils.data.Dataset) -> bool:
     """Whether samples are made by `levels` and `finish` (see `data.base_dataset`), and no subclass
     has replaced the whole way."""
     for kind in type(dataset).__mro__:
@@ -68,7 +68,7 @@ def in_two_parts(dataset: Dataset) -> bool:
     return False
 
 
-class SeededDataset(Dataset):
+class SeededDataset:
     """Draws each sample under seeds of its own, which plug-in datasets gain without knowing.
 
     A UserError becomes a sample that carries its message: workers would bury it in a trace. With
@@ -79,7 +79,9 @@ class SeededDataset(Dataset):
         size: samples in use.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, size: int, skip: bool, replace: bool) -> None:
+    def __init__(
+        self, dataset: torch.utils.data.Dataset, seed: int, size: int, skip: bool, replace: bool
+    ) -> None:
         self.dataset, self.seed, self.size = dataset, seed, size
         self.skip, self.replace = skip, replace
         self.read = dataset.levels if in_two_parts(dataset) else dataset.__getitem__
@@ -123,7 +125,7 @@ def collate(samples: list[dict]) -> dict:
         if len({s[name].dtype for s in samples if isinstance(value, torch.Tensor)}) > 1:
             for sample in samples:  # of 8 bits, and of more
                 sample[name] = in_unit(sample[name])
-    return default_collate(samples) | ({BAD: bad} if bad else {})
+    return torch.utils.data.default_collate(samples) | ({BAD: bad} if bad else {})
 
 
 def checked(batch: dict) -> dict:
@@ -164,7 +166,7 @@ class Loader:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: torch.utils.data.Dataset,
         batch_size: int,
         seed: int,
         shuffle: bool,
@@ -187,7 +189,7 @@ class Loader:
         self.sampler = EpochSampler(used, seed, shuffle, rank, world_size, repeat)
         workers = min(num_threads, math.ceil(self.size / batch_size))
         self.num_threads = num_threads
-        self.loader = DataLoader(
+        self.loader = torch.utils.data.DataLoader(
             SeededDataset(dataset, seed, used, bad_images == "skip", replace_bad),
             batch_size=batch_size,
             sampler=self.sampler,

@@ -3,19 +3,22 @@
 Every step is a frozen dataclass, so worker processes can be started in any way (also spawn).
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 from PIL import Image
-from torchvision import transforms
-from torchvision.transforms.functional import to_tensor
 
 from util.errors import BadImage
 from util.image import scaled_size
+from util.lazy import Lazy, torch
 from util.levels import Levels
 from util.planes import Picture, Planes
+
+vision = Lazy("torchvision.transforms")  # for rare modes; it takes as long to import as torch
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
                     "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
@@ -116,12 +119,10 @@ class RandomFlip:
 
 
 def pil_resampling(
-    method: Image.Resampling | transforms.InterpolationMode | int,
+    method: Image.Resampling | vision.InterpolationMode | int,
 ) -> Image.Resampling:
     """PIL's name of an interpolation given in PIL's or torchvision's form."""
-    if isinstance(method, transforms.InterpolationMode):
-        return Image.Resampling[method.name]
-    return Image.Resampling(method)
+    return Image.Resampling(method) if isinstance(method, int) else Image.Resampling[method.name]
 
 
 def size_before_crop(preprocess: str, size: tuple[int, int], load_size: int) -> tuple[int, int]:
@@ -157,12 +158,12 @@ def build(
         grayscale: to one channel first.
         convert: end with a float tensor (C, H, W) in [-1, 1]; else the result is a PIL image.
     """
-    steps: list[Transform] = [transforms.Grayscale(1)] if grayscale else []
+    steps: list[Transform] = [Grayscale()] if grayscale else []
     steps += scaling(preprocess, load_size, crop_size, method)
     steps += cutting(preprocess, crop_size, flip, crop_position, random_flip)
     if convert:
         steps += [ToTensor(), Normalize()]
-    return transforms.Compose(steps)
+    return Compose(tuple(steps))
 
 
 def scaling(
@@ -195,13 +196,36 @@ def cutting(
 
 
 @dataclass(frozen=True)
+class Compose:
+    """One step after the other."""
+
+    transforms: tuple[Transform, ...]
+
+    def __call__(self, image: Picture) -> object:
+        for transform in self.transforms:
+            image = transform(image)
+        return image
+
+
+@dataclass(frozen=True)
+class Grayscale:
+    """To one channel."""
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        return image.convert("L")
+
+
+@dataclass(frozen=True)
 class ToTensor:
     """To (C, H, W) in [0, 1]."""
 
     def __call__(self, image: Picture) -> torch.Tensor:
         if isinstance(image, Planes):
             return Levels.of(image).values
-        return to_tensor(image)
+        if image.mode not in ("L", "RGB"):
+            return vision.functional.to_tensor(image)
+        levels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)
+        return levels.permute(2, 0, 1).contiguous().float().div_(255)
 
 
 @dataclass(frozen=True)

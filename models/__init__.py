@@ -3,11 +3,21 @@
 A new model is one file, models/<name>_model.py with a class <Name>Model; see docs/new_model.md.
 """
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from models.base_model import BaseModel
+from util.lazy import Lazy
 from util.registry import Registry
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
+
+# `from models import networks` gives these, which are imported in earnest when they are used.
+networks, perceptual = Lazy("models.networks"), Lazy("models.perceptual")
+style_objective, speed = Lazy("models.style_objective"), Lazy("models.speed")
 
 registry = Registry("models", "model", base="BaseModel")
 

@@ -1,7 +1,6 @@
-"""The life of a model: built from flags, trained, saved, loaded, tested.
+"""What every model needs from its flags to its results; the method has a file of its own."""
 
-A model file holds the method of its paper; what every method needs is here.
-"""
+from __future__ import annotations
 
 import argparse
 import os
@@ -9,16 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-import torch
-from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
-
 from models import networks, sizes, speed
-from models.losses import cal_gradient_penalty
-from models.precision import LossScale
 from util import checkpoint, distributed, snapshots
 from util.direction import oriented
 from util.errors import UserError, say, warn
+from util.lazy import lr_scheduler, nn, torch
 from util.norm_modes import set_test_mode
 from util.seed import be_deterministic
 from util.stage import Stage
@@ -57,7 +51,7 @@ class BaseModel(ABC):
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
         self.schedulers: list = []
-        self.loss_scale: LossScale | None = None  # of --precision fp16
+        self.loss_scale: speed.LossScale | None = None  # of --precision fp16
         self.accepted_sides = (1, 1)  # px of images: a multiple of the first, not below the second
         self.resumed: dict | None = None  # the state of the training that this one goes on from
         self._metric_sum: torch.Tensor | float = 0.0
@@ -152,7 +146,7 @@ class BaseModel(ABC):
         """WGAN-GP's penalty with weight `--lambda_gp`; 0 for the other `--gan_mode`s."""
         if self.opt.gan_mode != "wgangp":
             return 0.0
-        return cal_gradient_penalty(netD, real, fake, lambda_gp=self.opt.lambda_gp)[0]
+        return networks.cal_gradient_penalty(netD, real, fake, lambda_gp=self.opt.lambda_gp)[0]
 
     @property
     def penalises_gradients(self) -> bool:
@@ -277,7 +271,7 @@ class BaseModel(ABC):
         before = self.learning_rate()
         metric = distributed.mean(float(self._metric_sum) / max(1, self._metric_count))
         for scheduler in self.schedulers:
-            if isinstance(scheduler, ReduceLROnPlateau):
+            if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
                 scheduler.step(metric)
             else:
                 scheduler.step()

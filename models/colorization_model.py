@@ -4,7 +4,9 @@ import argparse
 
 from models.pix2pix_model import Pix2PixModel
 from util.errors import UserError
-from util.lab import lab_to_rgb
+from util.lazy import Lazy
+
+lab = Lazy("util.lab")
 
 
 class ColorizationModel(Pix2PixModel):
@@ -32,5 +34,5 @@ class ColorizationModel(Pix2PixModel):
         self.visual_names = ["real_A", "real_B_rgb", "fake_B_rgb"]
 
     def compute_visuals(self) -> None:
-        self.real_B_rgb = lab_to_rgb(self.real_A, self.real_B)
-        self.fake_B_rgb = lab_to_rgb(self.real_A, self.fake_B)
+        self.real_B_rgb = lab.lab_to_rgb(self.real_A, self.real_B)
+        self.fake_B_rgb = lab.lab_to_rgb(self.real_A, self.fake_B)

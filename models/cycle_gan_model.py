@@ -1,13 +1,14 @@
 """CycleGAN: unpaired image-to-image translation (Zhu et al. 2017)."""
 
+from __future__ import annotations
+
 import argparse
 
-import torch
-
+from models import networks
 from models.base_model import BaseModel
-from models.losses import GANLoss
 from util.errors import UserError
 from util.image_pool import ImagePool
+from util.lazy import torch
 
 
 class CycleGANModel(BaseModel):
@@ -61,7 +62,7 @@ class CycleGANModel(BaseModel):
             self.netD_B = self.discriminator(opt.input_nc)
             self.fake_A_pool = ImagePool(opt.pool_size)
             self.fake_B_pool = ImagePool(opt.pool_size)
-            self.criterionGAN = GANLoss(opt.gan_mode)
+            self.criterionGAN = networks.GANLoss(opt.gan_mode)
             self.criterionCycle = torch.nn.L1Loss()
             self.criterionIdt = torch.nn.L1Loss()
             self.optimizer_G = self.adam(self.netG_A, self.netG_B)

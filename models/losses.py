@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from models.choices import GAN_MODES
 from util.errors import UserError, choose
-
-GAN_MODES = ("lsgan", "vanilla", "wgangp")
 
 
 class GANLoss(nn.Module):

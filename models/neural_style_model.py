@@ -1,19 +1,20 @@
 """Style transfer by optimising the picture itself (Gatys et al. 2016)."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-
+from models import style_objective
 from models.base_model import BaseModel
-from models.style_objective import add_style_flags, make_objective, settings
+from models.style_flags import add_style_flags, settings
 from util import distributed
 from util.errors import UserError
 from util.health import NonFinite
 from util.image import fitted, im2tensor, save_image, tensor2im
 from util.image_read import load_given, load_image
+from util.lazy import F, torch
 from util.stage import Stage
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -99,7 +100,7 @@ class NeuralStyleModel(BaseModel):
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
-        self.objective = make_objective(vars(opt))
+        self.objective = style_objective.make_objective(vars(opt))
         self.loss_names = [*self.objective.names(), "total"]
         self.visual_names = ["content", "picture", "style"]
         total = sum(opt.style_image_weights)

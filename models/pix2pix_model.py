@@ -1,11 +1,12 @@
 """pix2pix: image-to-image translation with conditional GANs (Isola et al. 2017)."""
 
+from __future__ import annotations
+
 import argparse
 
-import torch
-
+from models import networks
 from models.base_model import BaseModel
-from models.losses import GANLoss
+from util.lazy import torch
 
 
 class Pix2PixModel(BaseModel):
@@ -35,7 +36,7 @@ class Pix2PixModel(BaseModel):
         self.netG = self.generator(opt.input_nc, opt.output_nc)
         if self.isTrain:
             self.netD = self.discriminator(opt.input_nc + opt.output_nc)
-            self.criterionGAN = GANLoss(opt.gan_mode)
+            self.criterionGAN = networks.GANLoss(opt.gan_mode)
             self.criterionL1 = torch.nn.L1Loss()
             self.optimizer_G = self.adam(self.netG)
             self.optimizer_D = self.adam(self.netD)

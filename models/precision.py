@@ -11,7 +11,6 @@ from torch import nn
 
 from util.errors import UserError
 
-PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 

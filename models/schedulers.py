@@ -1,14 +1,14 @@
 """Learning-rate schedules; all but plateau are closed forms in the epoch."""
 
+from __future__ import annotations
+
 import argparse
 import itertools
 import math
 from collections.abc import Callable
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
-
 from util.errors import choose
+from util.lazy import lr_scheduler, torch
 
 LR_POLICIES = ("linear", "step", "plateau", "cosine")
 
@@ -37,21 +37,23 @@ def lr_factor(
 
 
 def make_scheduler(
-    optimizer: Optimizer,
+    optimizer: torch.optim.Optimizer,
     lr_policy: str,
     n_epochs: int,
     n_epochs_decay: int,
     lr_decay_iters: int,
     epoch_count: int = 1,
-) -> LRScheduler:
+) -> lr_scheduler.LRScheduler:
     """A scheduler whose first epoch is `epoch_count`; `step()` it once after each epoch.
 
     plateau (a fifth after 5 epochs without an improvement of 1 %) takes `step(metric)`.
     """
     if lr_policy == "plateau":
-        return ReduceLROnPlateau(optimizer, mode="min", factor=0.2, threshold=0.01, patience=5)
+        return lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="min", factor=0.2, threshold=0.01, patience=5
+        )
     factor = lr_factor(lr_policy, n_epochs, n_epochs_decay, lr_decay_iters)
-    return LambdaLR(optimizer, lambda done: max(0.0, factor(done + epoch_count)))
+    return lr_scheduler.LambdaLR(optimizer, lambda done: max(0.0, factor(done + epoch_count)))
 
 
 def schedule_settings(opt: argparse.Namespace) -> dict:
@@ -60,7 +62,9 @@ def schedule_settings(opt: argparse.Namespace) -> dict:
     return {name: getattr(opt, name) for name in names}
 
 
-def get_scheduler(optimizer: Optimizer, opt: argparse.Namespace) -> LRScheduler:
+def get_scheduler(
+    optimizer: torch.optim.Optimizer, opt: argparse.Namespace
+) -> lr_scheduler.LRScheduler:
     """The plug-in contract's form of `make_scheduler`."""
     return make_scheduler(optimizer, **schedule_settings(opt))
 

@@ -1,7 +1,8 @@
 """Whether images fit the networks."""
 
-from models.style_net import SMALLEST_PX
 from util.errors import UserError
+
+SMALLEST_PX = 8  # of style_net: its reflections need at least 2 px after two halvings
 
 SIZE_MULTIPLES = {  # px, of images that a network gives back in the same size
     "resnet_9blocks": 4, "resnet_6blocks": 4, "unet_128": 128, "unet_256": 256, "style_net": 1

@@ -11,7 +11,6 @@ from torch import nn
 from models.fast_layers import use_fast_layers
 from models.precision import DTYPES, LossScale, compute_in, refuse_precision, use_tf32
 
-MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
 NARROW = 16  # channels of the first layer, below which nothing is changed
 
 

@@ -1,16 +1,18 @@
 """Feed-forward style transfer (Johnson et al. 2016), with one style or several in a network
 (Dumoulin et al. 2017)."""
 
+from __future__ import annotations
+
 import argparse
 import math
 
-import torch
-
+from models import style_objective
 from models.base_model import BaseModel
-from models.style_objective import add_style_flags, make_objective, settings
+from models.style_flags import add_style_flags, settings
 from util.errors import UserError
 from util.image import fitted, im2tensor
 from util.image_read import load_image
+from util.lazy import torch
 
 
 class StyleModel(BaseModel):
@@ -66,7 +68,7 @@ class StyleModel(BaseModel):
         if self.isTrain:
             if opt.netG == "style_net":
                 self.netG.start_grey()
-            self.objective = make_objective(vars(opt))
+            self.objective = style_objective.make_objective(vars(opt))
             if "crop" in opt.preprocess:
                 self._check_crop(opt.crop_size)
             self.loss_names = [*self.objective.names(), "total"]

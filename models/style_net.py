@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from models.sizes import SMALLEST_PX
 from util.errors import UserError
-
-SMALLEST_PX = 8  # the reflections need at least 2 px after two halvings
 
 
 class StyleInstanceNorm2d(nn.InstanceNorm2d):

@@ -3,11 +3,12 @@
 As it stands it learns G: A -> B from pairs by the L1 loss alone.
 """
 
+from __future__ import annotations
+
 import argparse
 
-import torch
-
 from models.base_model import BaseModel
+from util.lazy import torch
 
 
 class TemplateModel(BaseModel):

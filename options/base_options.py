@@ -15,9 +15,14 @@ from typing import Any
 import data
 import models
 from data.transforms import PREPROCESS_MODES
-from models.networks import DISCRIMINATORS, GENERATORS, INIT_TYPES, NORMS
-from models.precision import PRECISIONS
-from models.speed import MEMORY_FORMATS
+from models.choices import (
+    DISCRIMINATORS,
+    GENERATORS,
+    INIT_TYPES,
+    MEMORY_FORMATS,
+    NORMS,
+    PRECISIONS,
+)
 from options import checks, types
 from options.parser import OptionParser
 from options.saved import NOT_SAVED, load_config, option_table, save_options
@@ -74,13 +79,13 @@ class BaseOptions(ABC):
         add("--output_nc", type=types.positive_int, default=3, help="channels that G gives")
         add("--ngf", type=types.positive_int, default=64, help="channels of G's first layer")
         add("--ndf", type=types.positive_int, default=64, help="channels of D's first layer")
-        add("--netG", default="resnet_9blocks", choices=list(GENERATORS), help="generator")
-        add("--netD", default="basic", choices=list(DISCRIMINATORS),
+        add("--netG", default="resnet_9blocks", choices=GENERATORS, help="generator")
+        add("--netD", default="basic", choices=DISCRIMINATORS,
             help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D")
         add("--n_layers_D", type=types.positive_int, default=3, help="layers of --netD n_layers")
-        add("--norm", default="instance", choices=list(NORMS), help="normalisation of G and D")
+        add("--norm", default="instance", choices=NORMS, help="normalisation of G and D")
         add("--no_dropout", action="store_true", help="no dropout in G")
-        add("--init_type", default="normal", choices=list(INIT_TYPES), help="how weights are drawn")
+        add("--init_type", default="normal", choices=INIT_TYPES, help="how weights are drawn")
         add("--init_gain", type=types.positive, default=0.02, help="scale of drawn weights")
         add("--epoch", default="latest", help="which weights to load: latest, 5, ...")
         add("--load_iter", type=types.non_negative_int, default=0,
@@ -261,13 +266,9 @@ class BaseOptions(ABC):
         opt.name = self.run_name or opt.name + suffix_of(vars(opt))
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
         opt.epoch_label = checkpoint.epoch_label(opt.epoch, opt.load_iter)
-        device = resolve_device(opt.device, opt.gpu_ids)
-        several = device.type == "cuda" and "," in (opt.gpu_ids or "")
-        if several and distributed.world_size() == 1:
-            warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
-        opt.device, opt.gpu_ids = str(device), [device.index] if device.type == "cuda" else []
         self.finish(opt, explicit)
         checks.check(opt)
+        _choose_device(opt)  # imports torch: what can be refused without it has been by now
         models.registry.find(opt.model).check_options(opt)
         for flag in self.values.keys() - {"name", "device", "gpu_ids"}:
             if self.values[flag] != getattr(opt, flag):
@@ -296,6 +297,15 @@ class BaseOptions(ABC):
 
         values = {flag: as_given(flag, value) for flag, value in self.values.items()}
         save_options(Path(folder), f"{self.command}_opt", values, self.describe(True))
+
+
+def _choose_device(opt: argparse.Namespace) -> None:
+    """From the flags' text to the device's name, and the list that plug-ins know."""
+    device = resolve_device(opt.device, opt.gpu_ids)
+    several = device.type == "cuda" and "," in (opt.gpu_ids or "")
+    if several and distributed.world_size() == 1:
+        warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
+    opt.device, opt.gpu_ids = str(device), [device.index] if device.type == "cuda" else []
 
 
 def suffix_of(options: dict[str, Any]) -> str:

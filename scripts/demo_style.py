@@ -13,12 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts.demo import run  # noqa: E402
+from util.lazy import torch  # noqa: E402
 
 NAME = "demo_style"
 

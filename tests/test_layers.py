@@ -14,6 +14,8 @@ LEAVES = {
         "perceptual",
         "style_net",
         "style_objective",
+        "style_flags",
+        "choices",
         "sizes",
         "winograd",
         "fast_layers",
@@ -66,6 +68,8 @@ def project_imports(path: Path) -> list[tuple[str, str]]:
                 (ROOT / name.replace(".", "/")).with_suffix(".py").is_file() for name in submodules
             ]
             names = [n for n, m in zip(submodules, is_module, strict=True) if m] or [base]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Lazy":
+            names = [ast.literal_eval(node.args[0])]
         else:
             continue
         edges += [(importer, name) for name in names if name.split(".")[0] in rooms]

@@ -17,8 +17,8 @@ from models import networks, test_model
 from tests.helpers import make_single, photo, pictures
 from tests.helpers import test as run_test
 from util import atomic
-from util.pool import Pool
 from util.norm_modes import ImageNoise
+from util.pool import Pool
 
 SIZES = [(48, 48), (40, 60), (48, 48), (48, 48), (40, 60), (36, 36), (48, 48)]
 

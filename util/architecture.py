@@ -1,11 +1,12 @@
 """What a generator must have been, read from the names and shapes of its weights."""
 
+from __future__ import annotations
+
 import re
 from typing import Any
 
-import torch
-
 from util.checkpoint import without_prefix
+from util.lazy import torch
 
 
 def describe_generator(state_dict: dict[str, torch.Tensor]) -> dict[str, Any]:

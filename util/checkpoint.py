@@ -1,5 +1,7 @@
 """Weights and training state on disk, in the published layout: <epoch>_net_<X>.pth."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import pickletools
@@ -8,12 +10,11 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
-from torch import nn
-
 from util import atomic
 from util.errors import UserError, did_you_mean
+from util.lazy import Lazy, nn, torch
+
+safetensors = Lazy("safetensors.torch")
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 OLD_INSTANCE_NORM_KEYS = ("running_mean", "running_var", "num_batches_tracked")
@@ -55,7 +56,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> Any:
         raise UserError(f"{path}: no such checkpoint; {_what_is_there(path)}")
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path, device=str(device))
+            return safetensors.load_file(path, device=str(device))
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # of any kind: the bytes decide what goes wrong
         if code := _code_in(path, str(error)):
@@ -91,7 +92,7 @@ def _code_in(path: Path, message: str) -> str:
 
 def safetensors_bytes(weights: dict[str, torch.Tensor]) -> bytes:
     """A state_dict in the safetensors format."""
-    return safetensors.torch.save({key: value.contiguous() for key, value in weights.items()})
+    return safetensors.save({key: value.contiguous() for key, value in weights.items()})
 
 
 def saved_epochs(folder: Path, name: str) -> list[str]:

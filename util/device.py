@@ -1,11 +1,12 @@
 """From `--device` and `--gpu_ids` to the device of this process."""
 
-import re
+from __future__ import annotations
 
-import torch
+import re
 
 from util import distributed
 from util.errors import UserError
+from util.lazy import torch
 
 DEVICE_HELP = "auto, cpu, cuda, cuda:N or mps"
 

@@ -1,14 +1,16 @@
 """The same pictures through the epochs, made by the networks as they are, without a trace."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 
-import torch
-from torch import nn
-
 from util import distributed
 from util.errors import warn
+from util.lazy import Lazy, nn, torch
 from util.seed import random_state, seed_everything, set_random_state
+
+sync = Lazy("util.sync_batch_norm")
 
 
 class FixedSample:
@@ -58,7 +60,7 @@ def _forward(model: object, batch: dict) -> dict[str, torch.Tensor]:
 def _works_alone(model: object) -> bool:
     """Whether one process can run the networks without the others."""
     layers = (layer for net in model.networks().values() for layer in net.modules())
-    synced = any(isinstance(layer, distributed.SyncBatchNorm2d) for layer in layers)
+    synced = any(isinstance(layer, sync.SyncBatchNorm2d) for layer in layers)
     return distributed.world_size() == 1 or not synced
 
 

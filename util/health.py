@@ -1,5 +1,7 @@
 """Non-finite numbers: found within the step, kept out of weights and checkpoints."""
 
+from __future__ import annotations
+
 import functools
 import math
 from collections import deque
@@ -7,12 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-import torch
-from torch import nn
-
 from util import checkpoint, distributed
 from util.errors import UserError, warn
 from util.image_pool import ImagePool
+from util.lazy import nn, torch
 
 ON_NAN = ("stop", "skip")
 MOST_SKIPPED = 10  # steps in a row

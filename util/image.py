@@ -1,5 +1,7 @@
 """Pictures: sizes, to tensors and back, names of files."""
 
+from __future__ import annotations
+
 import hashlib
 import itertools
 import os
@@ -9,10 +11,10 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
-import torch
 from PIL import Image
 
 from util import atomic
+from util.lazy import torch
 from util.planes import Picture
 
 MAX_STEM_BYTES = 200  # of the 255 that a file's name may have

@@ -1,8 +1,10 @@
 """A history of generated images for the discriminator (Shrivastava et al. 2017, section 2.3)."""
 
+from __future__ import annotations
+
 import random
 
-import torch
+from util.lazy import torch
 
 
 class ImagePool:

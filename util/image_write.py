@@ -1,15 +1,17 @@
 """From a tensor to a file of the same depth, channels and format as another file."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
 import tifffile
-import torch
 
 from util import atomic
 from util.image import png_bytes, save_image, stretched, tensor2im
 from util.image_header import Header
 from util.image_read import Range, value_limits
+from util.lazy import torch
 from util.planes import Planes
 
 EIGHT_BITS = Header((0, 0), 3)

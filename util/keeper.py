@@ -1,5 +1,7 @@
 """Keeps a training safe: saves it in time, hears signals, stops on non-finite numbers."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import time
@@ -9,13 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from util import distributed, snapshots
 from util.background import Writer
 from util.errors import CANNOT_WRITE, Stopped, UserError, say, warn
 from util.health import Health, NonFinite, Watched, all_finite
 from util.interrupt import Interruptions
+from util.lazy import torch
 from util.seed import mix, random_state, seed_everything, set_random_state
 from util.snapshots import SaveError
 from util.training_state import tensors_in, tensors_to
@@ -114,7 +115,7 @@ class Keeper:
         self.labels_there: list[str] = []  # of that checkpoint
         self.came_from: int | None = (model.resumed or {}).get("unit")
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> Keeper:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:

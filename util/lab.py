@@ -3,11 +3,14 @@
 sRGB, white point D65, 2 degree observer (CIE 1931), as `skimage.color.rgb2lab` has them.
 """
 
+from __future__ import annotations
+
 import warnings
 
 import numpy as np
-import torch
-from skimage.color import lab2rgb
+import skimage
+
+from util.lazy import torch
 
 L_SCALE, AB_SCALE = 50.0, 110.0  # L in [0, 100] -> [-1, 1]; a and b, mostly within +-110 -> [-1, 1]
 
@@ -51,5 +54,5 @@ def lab_to_rgb(L: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
     lab = torch.cat([(L + 1) * L_SCALE, ab * AB_SCALE], 1).detach().cpu().double()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")  # says that it cuts
-        rgb = lab2rgb(lab.permute(0, 2, 3, 1).numpy())
+        rgb = skimage.color.lab2rgb(lab.permute(0, 2, 3, 1).numpy())
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).float() * 2 - 1

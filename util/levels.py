@@ -1,9 +1,11 @@
 """Pictures as the arrays that they become: 8 bits stay 8 bits until the batch is together."""
 
+from __future__ import annotations
+
 import numpy as np
-import torch
 from PIL import Image
 
+from util.lazy import torch
 from util.planes import Picture, Planes, Sized
 
 
@@ -19,7 +21,7 @@ class Levels(Sized):
         self.info = info or {}
 
     @classmethod
-    def of(cls, picture: "Picture | Levels") -> "Levels":
+    def of(cls, picture: Picture | Levels) -> Levels:
         """The same picture, with values of its own that lie side by side in memory."""
         if isinstance(picture, Levels):
             values = picture.values.clone(memory_format=torch.contiguous_format)
@@ -33,11 +35,11 @@ class Levels(Sized):
     def size(self) -> tuple[int, int]:
         return self.values.shape[2], self.values.shape[1]
 
-    def crop(self, box: tuple[int, int, int, int]) -> "Levels":
+    def crop(self, box: tuple[int, int, int, int]) -> Levels:
         left, top, right, bottom = box
         return Levels(self.values[:, top:bottom, left:right], self.info)
 
-    def transpose(self, method: Image.Transpose) -> "Levels":
+    def transpose(self, method: Image.Transpose) -> Levels:
         assert method == Image.Transpose.FLIP_LEFT_RIGHT
         return Levels(self.values.flip(-1), self.info)
 

@@ -1,11 +1,11 @@
 """How norms and dropout behave in test."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterable
 
-import torch
-import torch.nn.functional as F
-from torch import nn
+from util.lazy import F, nn, torch
 
 
 def set_test_mode(nets: Iterable[nn.Module], eval_mode: bool) -> str:

@@ -5,7 +5,7 @@ import math
 import os
 import sys
 
-import torch
+from util.lazy import torch
 
 SHORT = {"images": "img", "steps": "step"}
 

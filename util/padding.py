@@ -1,6 +1,8 @@
 """Images of any size through networks that want multiples: padded by reflection, cut back after."""
 
-import torch
+from __future__ import annotations
+
+from util.lazy import torch
 
 Size = tuple[int, int]  # (height, width) px
 Box = tuple[int, int, int, int]  # top, left, height, width px

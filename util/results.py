@@ -1,20 +1,21 @@
 """The folder of a test: pictures of the depth and format that the images came in, and a page."""
 
+from __future__ import annotations
+
 import re
 import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from util.pool import Pool
 from util.direction import oriented
 from util.errors import say, warn
 from util.image import unique_stems
 from util.image_header import Header, read_header
 from util.image_read import range_of
 from util.image_write import EIGHT_BITS, save_like
+from util.lazy import torch
+from util.pool import Pool
 from util.result_folder import METRICS_FILE, remove_pictures, show_metrics
 from util.result_page import ResultPage
 
@@ -60,7 +61,7 @@ class Results:
         self.rows = self.unreadable = 0
         self.writing = Pool(self._add_row, self.writers)
 
-    def __enter__(self) -> "Results":
+    def __enter__(self) -> Results:
         return self
 
     def __exit__(self, *failure: object) -> None:

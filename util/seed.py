@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 
 import numpy as np
-import torch
+
+from util.lazy import torch
 
 MAX_SEED = 2**32 - 1
 

@@ -7,6 +7,8 @@ the size and SHA-256 of every file. <run>/<label>_net_<X>.pth, the published lay
 the files of the newest unit with that label.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
@@ -18,10 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from util import atomic, checkpoint
 from util.errors import UserError, warn
+from util.lazy import torch
 from util.training_state import tensors_in
 
 LATEST = "latest"

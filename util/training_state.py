@@ -1,12 +1,11 @@
 """What a training needs besides its weights, as tensors and plain values."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-from torch import nn
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel
+from util.lazy import lr_scheduler, nn, torch
 
 
 def stateful_parts(owner: object) -> dict[str, Any]:
@@ -15,9 +14,9 @@ def stateful_parts(owner: object) -> dict[str, Any]:
 
     def counts(value: object) -> bool:
         if isinstance(value, nn.Module):
-            return isinstance(value, AveragedModel)
-        handled_elsewhere = isinstance(value, (torch.optim.Optimizer, LRScheduler, type))
-        return hasattr(value, "load_state_dict") and not handled_elsewhere
+            return isinstance(value, torch.optim.swa_utils.AveragedModel)
+        handled_elsewhere = (torch.optim.Optimizer, lr_scheduler.LRScheduler, type)
+        return hasattr(value, "load_state_dict") and not isinstance(value, handled_elsewhere)
 
     return {name: value for name, value in vars(owner).items() if counts(value)}
 
@@ -36,20 +35,20 @@ def load_optimizers(optimizers: list[torch.optim.Optimizer], states: list[dict])
             group.update(settings)
 
 
-def load_plateaus(schedulers: list[LRScheduler], states: list[dict]) -> None:
+def load_plateaus(schedulers: list[lr_scheduler.LRScheduler], states: list[dict]) -> None:
     """Only plateau has a memory: the other schedules are closed forms in the epoch, and may have
     been given new settings."""
     for scheduler, saved in zip(schedulers, states, strict=True):
-        if isinstance(scheduler, ReduceLROnPlateau) and "best" in saved:
+        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) and "best" in saved:
             scheduler.load_state_dict(saved)
             rates = saved["_last_lr"]
             for group, lr in zip(scheduler.optimizer.param_groups, rates, strict=True):
                 group["lr"] = lr
 
 
-def scheduler_state(scheduler: LRScheduler) -> dict:
+def scheduler_state(scheduler: lr_scheduler.LRScheduler) -> dict:
     """Plateau's memory; nothing of a closed form."""
-    return scheduler.state_dict() if isinstance(scheduler, ReduceLROnPlateau) else {}
+    return scheduler.state_dict() if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) else {}
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:

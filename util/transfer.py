@@ -1,13 +1,14 @@
 """`--init_from`: weights of another run or file, as far as they match."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
-
-from torch import nn
 
 from util import checkpoint, snapshots
 from util.checkpoint import shape_of
 from util.errors import UserError
+from util.lazy import nn
 
 
 def transfer(networks: dict[str, nn.Module], source: str) -> Iterator[str]:

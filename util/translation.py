@@ -1,20 +1,20 @@
 """Images through a trained model: in batches, in order, each as if it were alone."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
-
-import torch
-from torch import nn
 
 from util.direction import oriented
 from util.errors import UserError
 from util.health import check_pictures
+from util.lazy import nn, torch
 from util.norm_modes import ImageNoise
 from util.padding import cut_back, pad_batch
 from util.seed import mix, seed_everything
 
 # (side -> file, label -> image (1, C, H, W) in [-1, 1], on the CPU); side "A" is the source
-Translated = tuple[dict[str, str], dict[str, torch.Tensor]]
+Translated = "tuple[dict[str, str], dict[str, torch.Tensor]]"  # torch is not needed for it yet
 
 
 class Translator(Protocol):

@@ -1,17 +1,18 @@
 """What a run tells people: progress, losses, pictures, written by one process."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
-
-import torch
 
 from util.background import Writer
 from util.console import Console
 from util.errors import Stopped, say
 from util.fixed_sample import FixedSample
 from util.image import tensor2im
+from util.lazy import torch
 from util.pace import memory, peak_mib
 from util.run_log import RunLog
 from util.stage import Stage
@@ -206,7 +207,7 @@ class Visualizer:
         parts += [f"learning rate {old_lr:.7f} -> {lr:.7f}"] if lr not in (old_lr, 0.0) else []
         self.say(", ".join(parts))
 
-    def __enter__(self) -> "Visualizer":
+    def __enter__(self) -> Visualizer:
         if self.shows and self.first_batch is not None:
             self.sample = FixedSample(self.first_batch())
         return self

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models import create_model, speed
+from models import choices, create_model, speed
 from models.base_model import BaseModel
 from models.networks import GENERATORS
 from models.precision import LossScale, compute_in
@@ -76,7 +76,7 @@ def test_lean_frees_what_a_part_kept():
 
 @pytest.mark.parametrize("flags", [CYCLE, PIX2PIX], ids=["cycle_gan", "pix2pix"])
 def test_memory_formats_give_the_same_gradients(flags):
-    found = [gradients(make(*flags, "--memory_format", name)) for name in speed.MEMORY_FORMATS]
+    found = [gradients(make(*flags, "--memory_format", name)) for name in choices.MEMORY_FORMATS]
     close(found[1], found[2], 2e-3)  # other sums: a ReLU near zero may fall on the other side
     assert all(torch.equal(*pair) for pair in zip(found[0], found[2], strict=True))
 

@@ -12,8 +12,9 @@ import torchvision
 from PIL import Image
 
 from models import perceptual
+from models.style_flags import PRESETS
 from models.style_net import StyleNet
-from models.style_objective import PRESETS, StyleObjective
+from models.style_objective import StyleObjective
 from tests import closed_form
 from tests.helpers import (
     TINY,
