@@ -350,13 +350,13 @@ class TestFailingDisks:
         saves, real = [], atomic.write
         plan = {"from": 2, "to": 10**9}
 
-        def write(path, content):
+        def write(path, content, **how):
             if path.name == "net_G.pth":
                 saves.append(path)
             if plan["from"] <= len(saves) < plan["to"]:
                 path.write_bytes(content[:100])
                 raise OSError(28, "No space left on device")
-            real(path, content)
+            real(path, content, **how)
 
         monkeypatch.setattr(atomic, "write", write)
         return plan
