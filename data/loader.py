@@ -63,8 +63,10 @@ def in_two_parts(dataset: torch.utils.data.Dataset) -> bool:
     """Whether samples are made by `levels` and `finish` (see `data.base_dataset`), and no subclass
     has replaced the whole way."""
     for kind in type(dataset).__mro__:
-        if "__getitem__" in vars(kind) or "levels" in vars(kind):
-            return "levels" in vars(kind)
+        if "__getitem__" in vars(kind):
+            return False
+        if "levels" in vars(kind):
+            return True
     return False
 
 
