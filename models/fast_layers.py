@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models import winograd
+from util.norm_modes import norm_each_image
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -24,10 +25,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
             return super().forward(x)
         if not is_channels_last(x):
             return F.layer_norm(x, x.shape[2:], eps=self.eps)
-        images = [
-            F.batch_norm(image, None, None, training=True, eps=self.eps) for image in x.split(1)
-        ]
-        return torch.cat(images) if len(images) > 1 else images[0]
+        return norm_each_image(x, eps=self.eps)
 
 
 class Conv3x3(nn.Conv2d):
