@@ -116,7 +116,7 @@ def steps(rows: list[dict], peak: dict[str, list[float]]) -> list[str]:
 def most(peak: dict[str, list[float]], side: str) -> float:
     """GFLOP/s that the machine reaches in the precision of a side."""
     named = [p for p in ("bf16", "fp16", "tf32") if f"--precision {p}" in side]
-    precision = {"fp16": "bf16"}.get(*named * 2, named[0]) if named else "fp32"
+    precision = {"fp16": "bf16"}.get(named[0], named[0]) if named else "fp32"
     rates = {name: max(values) for name, values in peak.items()}
     fitting = [rate for name, rate in rates.items() if name.endswith(precision)]
     return max(fitting or rates.values())
