@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import multiprocessing
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 
 from util.errors import BadImage, UserError, warn
@@ -106,9 +107,13 @@ class SeededDataset:
         return {"error": f"no image can be used; {next(iter(bad.values()))}"}
 
 
-def collate(samples: list[dict]) -> dict:
+def collate(samples: list[dict], finish: Callable[[dict], dict] | None = None) -> dict:
     """Stack samples to a batch; `{"error": message}` if one failed or the sizes differ. A batch
-    without images holds nothing but the bad ones."""
+    without images holds nothing but the bad ones.
+
+    Args:
+        finish: what is left to do with the images of a batch.
+    """
     for sample in samples:
         if "error" in sample:
             return sample
@@ -127,7 +132,8 @@ def collate(samples: list[dict]) -> dict:
         if len({s[name].dtype for s in samples if isinstance(value, torch.Tensor)}) > 1:
             for sample in samples:  # of 8 bits, and of more
                 sample[name] = in_unit(sample[name])
-    return torch.utils.data.default_collate(samples) | ({BAD: bad} if bad else {})
+    batch = torch.utils.data.default_collate(samples)
+    return (finish(batch) if finish else batch) | ({BAD: bad} if bad else {})
 
 
 def checked(batch: dict) -> dict:
@@ -163,7 +169,7 @@ class Loader:
         bad_images: "stop" raises at the first; "skip" notes it in `bad`, with a warning, and goes
             on: with the next sample in its place if replace_bad, else with a smaller batch.
         sizes: of the images, see `data.check`.
-        device: where the images of our own datasets go, as bytes, to become floats there.
+        device: where images become floats; those of our own datasets go to a GPU as bytes.
     """
 
     def __init__(
@@ -191,6 +197,9 @@ class Loader:
         self.sampler = EpochSampler(used, seed, shuffle, rank, world_size, repeat)
         workers = min(num_threads, math.ceil(self.size / batch_size))
         self.num_threads = num_threads
+        finish = dataset.finish if in_two_parts(dataset) else None
+        on_cpu = device == "cpu"  # then by whoever reads them, which costs the training no time
+        self.finish = None if on_cpu else finish
         self.loader = torch.utils.data.DataLoader(
             SeededDataset(dataset, seed, used, bad_images == "skip", replace_bad),
             batch_size=batch_size,
@@ -198,7 +207,7 @@ class Loader:
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
-            collate_fn=collate,
+            collate_fn=functools.partial(collate, finish=finish if on_cpu else None),
             generator=torch.Generator(),  # keeps the run's own random stream out of it
             worker_init_fn=leave_to_parent,
         )
@@ -211,7 +220,8 @@ class Loader:
         """The first batch of the chosen epoch that holds an image, read in this process."""
         positions = iter(self.sampler)
         while chosen := list(itertools.islice(positions, self.loader.batch_size)):
-            batch = checked(collate([self.loader.dataset[position] for position in chosen]))
+            samples = [self.loader.dataset[position] for position in chosen]
+            batch = checked(self.loader.collate_fn(samples))
             bad = batch.pop(BAD, {})
             if batch:
                 return self._finished(batch)
@@ -264,9 +274,9 @@ class Loader:
             raise
 
     def _finished(self, batch: dict) -> dict:
-        if not in_two_parts(self.dataset):
+        if self.finish is None:
             return batch
-        return self.dataset.finish(
+        return self.finish(
             {
                 name: value.to(self.device, non_blocking=True)
                 if isinstance(value, torch.Tensor)
