@@ -7,6 +7,7 @@ medians and the spread are printed. Compare within one run only.
 """
 
 import argparse
+import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from models.winograd import conv3x3  # noqa: E402
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 NORM_SHAPES = [(1, 64, 256, 256), (1, 256, 64, 64), (1, 64, 32, 32)]
+SCALING = (16, 8, 4, 2)  # px of the larger side, 512 channels there
 CONV_SHAPES = [(64, 64), (128, 64), (256, 32), (256, 64), (512, 32), (512, 64)]  # channels, px
 NETWORKS = {
     "resnet_9blocks 256 px": (256, {"ngf": 64, "netG": "resnet_9blocks", "norm": "instance"}),
@@ -68,6 +70,20 @@ def conv_cases() -> dict[str, Callable[[], None]]:
     return cases
 
 
+def scaling_cases() -> dict[str, Callable[[], None]]:
+    """A U-Net's inner convolutions."""
+    cases = {}
+    for side in SCALING:
+        for conv, px in ((nn.Conv2d(512, 512, 4, 2, 1), side),
+                         (nn.ConvTranspose2d(1024, 512, 4, 2, 1), side // 2)):  # fmt: skip
+            fast = nn.Sequential(copy.deepcopy(conv))
+            use_fast_layers(fast)
+            label = f"{type(conv).__name__} 4x4 stride 2 from {px}^2"
+            x = torch.randn(1, conv.in_channels, px, px)
+            cases |= {f"{label}, torch": both(conv, x), f"{label}, ours": both(fast, x)}
+    return cases
+
+
 def network_cases() -> dict[str, Callable[[], None]]:
     cases = {}
     for label, (size, arguments) in NETWORKS.items():
@@ -89,7 +105,7 @@ def measure(rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each case in each round."""
     keep_freed_memory()
     times = {}
-    for cases in (norm_cases(), conv_cases(), network_cases()):
+    for cases in (norm_cases(), conv_cases(), scaling_cases(), network_cases()):
         times |= interleaved(cases, rounds)
     return {name: [1000 * value for value in values] for name, values in times.items()}
 

@@ -40,7 +40,7 @@ JUDGED = "--perceptual_weights random --style_image"  # of style and neural_styl
 # Flags that change the speed, and perhaps the numbers; those that a checkout lacks are left out.
 VARIANTS = {
     "cpu": {
-        "pix2pix": ("--precision bf16", "--precision bf16 --compile"),
+        "pix2pix": ("--precision bf16",),
         "cycle_gan": ("--lean", "--precision bf16", "--precision bf16 --compile"),
     },
     "cuda": dict.fromkeys(

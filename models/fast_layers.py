@@ -32,8 +32,7 @@ class Conv3x3(nn.Conv2d):
     """Stride 1; large float32 ones by Winograd's algorithm."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        plain = x.device.type != "cpu" or x.dtype != torch.float32 or x.dim() != 4
-        if plain or torch.is_autocast_enabled("cpu") or not self._is_large(x):
+        if not _plain_images(x) or not self._is_large(x):
             return super().forward(x)
         return winograd.conv3x3(x, self.weight, self.bias, self.padding)
 
@@ -41,6 +40,42 @@ class Conv3x3(nn.Conv2d):
         """Measured to gain from 256 channels and 256 tiles on."""
         nc = min(self.in_channels, self.out_channels)
         return nc >= 256 and x.shape[0] * x.shape[2:].numel() >= 256 * winograd.OUT**2
+
+
+class Halving(nn.Conv2d):
+    """4x4, stride 2, padding 1: a U-Net's way down. Where there are few px and many weights, as one
+    matrix product: convolutions bring weights into another order first."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, _, height, width = x.shape if x.dim() == 4 else (0, 0, 0, 0)
+        if not _plain_images(x) or not _has_more_weights(self, height * width // 4):
+            return super().forward(x)
+        columns = F.unfold(x, 4, padding=1, stride=2)  # (N, C * 16, px of the result)
+        out = (self.weight.flatten(1) @ columns).view(n, -1, height // 2, width // 2)
+        return out if self.bias is None else out + self.bias[:, None, None]
+
+
+class Doubling(nn.ConvTranspose2d):
+    """The same, transposed: a U-Net's way up."""
+
+    def forward(self, x: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        px = x.shape[2:].numel()
+        if not _plain_images(x) or output_size or not _has_more_weights(self, px):
+            return super().forward(x, output_size)
+        columns = self.weight.flatten(1).T @ x.flatten(2)  # (N, K * 16, px)
+        out = F.fold(columns, [2 * side for side in x.shape[2:]], 4, padding=1, stride=2)
+        return out if self.bias is None else out + self.bias[:, None, None]
+
+
+def _plain_images(x: torch.Tensor) -> bool:
+    """(N, C, H, W) in float32 on a CPU, and to be computed in that."""
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and x.dim() == 4
+    return plain and not torch.is_autocast_enabled("cpu")
+
+
+def _has_more_weights(conv: nn.Conv2d | nn.ConvTranspose2d, px: int) -> bool:
+    """Measured to gain up to 64 px, from 256 x 512 channels on."""
+    return 0 < px <= 64 and conv.in_channels * conv.out_channels >= 2**17
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
@@ -54,8 +89,17 @@ def use_fast_layers(net: nn.Module) -> None:
         if type(layer) is nn.InstanceNorm2d:
             if not layer.affine and not layer.track_running_stats:
                 layer.__class__ = InstanceNorm2d
-        elif type(layer) is nn.Conv2d:
-            simple = (layer.stride, layer.dilation, layer.groups) == ((1, 1), (1, 1), 1)
-            zeros = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-            if simple and zeros and layer.kernel_size == (3, 3):
+        elif type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and _is_simple(layer):
+            scales = (layer.kernel_size, layer.stride, layer.padding) == ((4, 4), (2, 2), (1, 1))
+            if type(layer) is nn.ConvTranspose2d:
+                layer.__class__ = Doubling if scales else nn.ConvTranspose2d
+            elif scales:
+                layer.__class__ = Halving
+            elif (layer.kernel_size, layer.stride) == ((3, 3), (1, 1)):
                 layer.__class__ = Conv3x3
+
+
+def _is_simple(conv: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Zeros around, all channels with all, nothing left out."""
+    usual = (conv.padding_mode, conv.dilation, conv.groups) == ("zeros", (1, 1), 1)
+    return usual and not isinstance(conv.padding, str) and not any(conv.output_padding)

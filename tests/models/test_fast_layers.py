@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models import networks, winograd
-from models.fast_layers import Conv3x3, InstanceNorm2d, use_fast_layers
+from models.fast_layers import Conv3x3, Doubling, Halving, InstanceNorm2d, use_fast_layers
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
@@ -71,6 +71,34 @@ def test_large_convolutions_are_winograds_and_others_torchs(monkeypatch):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         net(torch.zeros(1, 256, 64, 64))
     assert calls == [(1, 256, 64, 64)]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("kind", "fast"), [(nn.Conv2d, Halving), (nn.ConvTranspose2d, Doubling)])
+def test_scaling_by_one_product_is_the_convolution(kind, fast, bias, monkeypatch):
+    monkeypatch.setattr("models.fast_layers._has_more_weights", lambda conv, px: True)
+    plain = kind(3, 5, 4, 2, 1, bias=bias)
+    ours = nn.Sequential(copy.deepcopy(plain))
+    use_fast_layers(ours)
+    assert type(ours[0]) is fast
+    x = torch.randn(2, 3, 6, 8, requires_grad=True)
+    expected = plain(x)
+    close(ours(x), expected)
+    grad = torch.randn_like(expected)
+    found = torch.autograd.grad(ours(x), [x, *ours.parameters()], grad)
+    for one, other in zip(
+        found, torch.autograd.grad(expected, [x, *plain.parameters()], grad), strict=True
+    ):
+        close(one, other)
+
+
+def test_other_convolutions_stay_torchs():
+    layers = [nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 5),
+              nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 4, 2),
+              nn.ConvTranspose2d(4, 4, 3, 2, 1, output_padding=1)]  # fmt: skip
+    kinds = [type(layer) for layer in layers]
+    use_fast_layers(nn.Sequential(*layers))
+    assert [type(layer) for layer in layers] == kinds
 
 
 def test_a_network_stays_what_it_is():
