@@ -45,22 +45,22 @@ def compute_in(net: nn.Module, precision: str, scale: "LossScale | None" = None)
 def _forward(net: nn.Module, *inputs: object, **options: object) -> object:
     scale = net.loss_scale if torch.is_grad_enabled() else None
     if scale is not None:
-        inputs = tuple(_convert(value, scale.unscaled) for value in inputs)
+        inputs = tuple(convert(value, scale.unscaled) for value in inputs)
     device = next((v.device.type for v in inputs if isinstance(v, torch.Tensor)), "cpu")
     with torch.autocast(device, net.half_dtype):
         outputs = type(net).forward(net, *inputs, **options)
-    outputs = _convert(outputs, lambda tensor: tensor.float())
-    return outputs if scale is None else _convert(outputs, scale.scaled)
+    outputs = convert(outputs, lambda tensor: tensor.float())
+    return outputs if scale is None else convert(outputs, scale.scaled)
 
 
-def _convert(value: object, change) -> object:
+def convert(value: object, change) -> object:
     """A tensor, or the tensors in a list, tuple or dict, changed."""
     if isinstance(value, torch.Tensor) and value.is_floating_point():
         return change(value)
     if isinstance(value, dict):
-        return {key: _convert(inner, change) for key, inner in value.items()}
+        return {key: convert(inner, change) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_convert(inner, change) for inner in value)
+        return type(value)(convert(inner, change) for inner in value)
     return value
 
 

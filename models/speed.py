@@ -3,13 +3,20 @@
 import ctypes
 import functools
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import torch
 from torch import nn
 
 from models.fast_layers import use_fast_layers
-from models.precision import DTYPES, LossScale, compute_in, refuse_precision, use_tf32
+from models.precision import (
+    DTYPES,
+    LossScale,
+    compute_in,
+    convert,
+    refuse_precision,
+    use_tf32,
+)
 
 NARROW = 16  # channels of the first layer, below which nothing is changed
 
@@ -75,8 +82,12 @@ def _compile(net: nn.Module, device: torch.device, fixed_size: bool) -> None:
     graphs); results then lie in memory that the next call may use: hence the copies."""
     graphs = device.type == "cuda" and fixed_size
     net.compile(mode="reduce-overhead" if graphs else None, dynamic=False if fixed_size else None)
-    if graphs:
-        net.register_forward_hook(lambda net, inputs, output: output.clone())
+    if graphs:  # a hook would be recorded with the rest: the copy has to be made around it
+        net._compiled_call_impl = functools.partial(_copied, net._compiled_call_impl)
+
+
+def _copied(recorded: Callable[..., object], *inputs: object, **options: object) -> object:
+    return convert(recorded(*inputs, **options), torch.clone)
 
 
 @functools.cache

@@ -208,6 +208,22 @@ def test_compiled_networks_keep_their_names_and_numbers(monkeypatch):
     assert list(net.state_dict()) == names
 
 
+def test_results_of_recorded_steps_are_copies(monkeypatch):
+    """What a recorded step gives lies in memory that the next one uses again."""
+    memory, modes = torch.zeros(1, 3), []
+
+    def record(net: nn.Module, mode: str, dynamic: bool | None) -> None:
+        modes.append(mode)
+        net._compiled_call_impl = lambda image: memory.add_(1)
+
+    monkeypatch.setattr(nn.Module, "compile", record)
+    net = nn.Identity()
+    speed._compile(net, torch.device("cuda"), fixed_size=True)
+    first, second = net(memory), net(memory)
+    assert modes == ["reduce-overhead"]
+    assert (first[0, 0], second[0, 0]) == (1, 2)
+
+
 @pytest.mark.slow
 def test_inductor_compiles_what_the_networks_do():
     for precision in ("fp32", "bf16"):
