@@ -99,6 +99,8 @@ class LossScale:
         """To be registered as a pre-hook of the optimizer's step. Waits for the device."""
         params = [p for group in optimizer.param_groups for p in group["params"]]
         grads = [p.grad for p in params if p.grad is not None]
+        if not grads:
+            return
         overflow = torch.zeros_like(self.factor)
         torch._amp_foreach_non_finite_check_and_unscale_(grads, overflow, 1 / self.factor)
         if overflow.item():
