@@ -293,7 +293,7 @@ class Loader:
         self.workers += set(multiprocessing.active_children()) - before
         try:
             yield from batches
-        except RuntimeError as error:
+        except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
             killed = [-w.exitcode for w in self.workers if (w.exitcode or 0) < 0]
             if not killed:
                 raise
