@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import math
-import multiprocessing
+import multiprocessing.connection
 import signal
 import threading
 import warnings
@@ -157,6 +157,23 @@ def _deaf_to_children() -> Iterator[None]:
             signal.signal(number, before)
 
 
+class Done(threading.Event):
+    """Tells workers to end, as torch's event does, and never waits for one that was killed.
+
+    A process that is killed while it looks at torch's event keeps the event's lock for ever.
+    """
+
+    def __init__(self, shared: multiprocessing.synchronize.Event) -> None:
+        super().__init__()
+        self.shared = shared
+
+    def set(self) -> None:
+        super().set()
+        if self.shared._cond.acquire(timeout=1):
+            self.shared._cond.release()
+            self.shared.set()
+
+
 class Loader:
     """Iterates over the batches of an epoch; `len()` counts images.
 
@@ -290,17 +307,28 @@ class Loader:
         before = set(multiprocessing.active_children())
         with _deaf_to_children():
             batches = iter(self.loader)
-        self.workers += set(multiprocessing.active_children()) - before
+        if started := set(multiprocessing.active_children()) - before:
+            self.workers += started
+            batches._workers_done_event = Done(batches._workers_done_event)
         try:
             yield from batches
         except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
-            killed = [-w.exitcode for w in self.workers if (w.exitcode or 0) < 0]
+            killed = self._killed()
             if not killed:
                 raise
+            for worker in self.workers:
+                worker.kill()
             raise UserError(
                 f"data worker killed (signal {killed[0]}), perhaps for want of memory; lower "
                 f"--num_threads, now {len(self.workers)}"
             ) from error
+
+    def _killed(self) -> list[int]:
+        """The signals that ended workers; a broken connection is seen before the end itself."""
+        sentinels = {w.sentinel: w for w in self.workers}
+        for ended in multiprocessing.connection.wait(sentinels, timeout=1) if sentinels else ():
+            sentinels[ended].join()
+        return [-w.exitcode for w in self.workers if (w.exitcode or 0) < 0]
 
     def _note(self, bad: dict[str, str]) -> None:
         for path, why in bad.items():

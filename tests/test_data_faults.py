@@ -97,12 +97,15 @@ def test_a_file_that_goes_away_in_mid_run_saves_and_exits_1(tmp_path, monkeypatc
     assert (tmp_path / "checkpoints" / "p" / "latest_net_G.pth").is_file()
 
 
-def test_a_killed_worker_saves_and_exits_1(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("in_a_lock", [False, True])
+def test_a_killed_worker_saves_and_exits_1(tmp_path, monkeypatch, capsys, in_a_lock):
     real = loader.Loader._batches
 
     def deadly(self):
         for number, batch in enumerate(real(self)):
             if number == 2:
+                if in_a_lock:  # which nobody can give back
+                    self.loader._iterator._workers_done_event.shared._cond.acquire()
                 os.kill(self.workers[0].pid, signal.SIGKILL)
             yield batch
 
