@@ -2,7 +2,7 @@
 
     python benchmarks/loader.py [--rounds 5] [--workers 0,1,2] [--px 256,1024]
 
-The plain loader is what one writes with Pillow, torchvision and torch's DataLoader at the default
+The plain loader is that of benchmarks/plain (Pillow, torchvision, torch DataLoader) at the default
 flags. Rounds go over all cases in turn; medians and the spread are printed, in one thread. Compare
 within one run only.
 """
@@ -10,7 +10,6 @@ within one run only.
 import argparse
 import contextlib
 import io
-import random
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,9 +22,9 @@ import skimage.data  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 from skimage.color import rgb2lab  # noqa: E402
-from torch.utils.data import DataLoader, Dataset  # noqa: E402
-from torchvision import transforms  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
 
+from benchmarks.plain.data import ImageFolders  # noqa: E402
 from benchmarks.timing import interleaved, row  # noqa: E402
 from data import create_dataset  # noqa: E402
 from options.test_options import TestOptions  # noqa: E402
@@ -36,40 +35,6 @@ MODES = {"aligned": "pix2pix", "unaligned": "cycle_gan", "colorization": "colori
 COUNT = 20  # samples a round
 
 
-class Plain(Dataset):
-    """Pairs side by side in one folder, or two folders; scaled to 286, cut to 256, mirrored."""
-
-    def __init__(self, root: Path, aligned: bool) -> None:
-        self.aligned = aligned
-        folders = ["train"] if aligned else ["trainA", "trainB"]
-        self.files = [sorted((root / folder).iterdir()) for folder in folders]
-
-    def __len__(self) -> int:
-        return len(self.files[0])
-
-    def __getitem__(self, index: int) -> dict:
-        if self.aligned:
-            both = Image.open(self.files[0][index]).convert("RGB")
-            middle, width, height = both.width // 2, *both.size
-            A, B = both.crop((0, 0, middle, height)), both.crop((middle, 0, width, height))
-            transform = self.transform()
-            return {"A": transform(A), "B": transform(B)}
-        A = Image.open(self.files[0][index]).convert("RGB")
-        B = Image.open(random.choice(self.files[1])).convert("RGB")
-        return {"A": self.transform()(A), "B": self.transform()(B)}
-
-    def transform(self) -> Callable:
-        """One draw of crop and flip."""
-        x, y, flip = random.randint(0, 30), random.randint(0, 30), random.random() > 0.5
-        return transforms.Compose([
-            transforms.Resize([286, 286], transforms.InterpolationMode.BICUBIC),
-            transforms.Lambda(lambda image: image.crop((x, y, x + 256, y + 256))),
-            transforms.Lambda(lambda i: i.transpose(Image.FLIP_LEFT_RIGHT) if flip else i),
-            transforms.ToTensor(),
-            transforms.Normalize((0.5,) * 3, (0.5,) * 3),
-        ])  # fmt: skip
-
-
 def make_images(root: Path, px: int) -> None:
     """JPEGs for every mode: pairs, which colorization takes too, and two folders."""
     photo = Image.fromarray(skimage.data.astronaut())
@@ -78,6 +43,13 @@ def make_images(root: Path, px: int) -> None:
         size = (2 * px, px) if folder == "train" else (px, px)
         for i in range(COUNT):
             photo.crop((i, i, 400 + i, 400 + i)).resize(size).save(root / folder / f"{i}.jpg")
+
+
+def plain_options(root: Path, mode: str) -> argparse.Namespace:
+    """The default flags, for the loader of the stand-in."""
+    return argparse.Namespace(
+        dataroot=root, phase="train", dataset_mode=mode, load_size=286, crop_size=256, no_flip=False
+    )
 
 
 def ours(root: Path, mode: str, *more: str) -> Callable[[], object]:
@@ -104,7 +76,7 @@ def cases_of(root: Path, px: int, workers: Sequence[int]) -> dict[str, Callable[
     for mode in MODES:
         what = f"{mode} {px} px"
         if mode != "colorization":
-            plain = DataLoader(Plain(root, mode == "aligned"), shuffle=True)
+            plain = DataLoader(ImageFolders(plain_options(root, mode)), shuffle=True)
             cases[f"plain, {what}"] = lambda plain=plain: _drain(plain)
         cases[f"ours, {what}"] = ours(root, mode)
         if px >= 512:

@@ -1,7 +1,6 @@
 """What the machine is, and the most that it computes: the measure for everything else."""
 
 import functools
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.timing import interleaved
+from util.machine import cores
 
 PRECISIONS = {
     "cpu": {"fp32": torch.float32, "bf16": torch.bfloat16},
@@ -27,9 +27,8 @@ def facts(device: str) -> dict[str, str | int]:
         if info.exists():
             models = [line for line in info.read_text().splitlines() if "model name" in line]
             name = models[0].split(":")[1].strip() if models else name
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "device": device, "name": name, "cores": cores, "torch": torch.__version__,
+        "device": device, "name": name, "cores": cores(), "torch": torch.__version__,
         "python": platform.python_version(),
     }  # fmt: skip
 

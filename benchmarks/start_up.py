@@ -7,7 +7,6 @@ they are read. Medians of the rounds: listing, the quick look at every header, a
 """
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -24,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 from data.check import look_at  # noqa: E402
 from data.image_folder import list_images  # noqa: E402
 from data.transforms import build  # noqa: E402
+from util.machine import cores  # noqa: E402
 
 
 class Files:
@@ -73,11 +73,10 @@ def main() -> int:
         make(Path(name), args.images)
         files = Files(list_images(name).images)
         transform = build("resize_and_crop", 286, 256, flip=False, convert=False)
-        cores = os.cpu_count() or 1
-        print(f"{len(files.paths)} images, {cores} cores, seconds, medians of {args.rounds}:")
+        print(f"{len(files.paths)} images, {cores()} cores, seconds, medians of {args.rounds}:")
         print(f"listing    {median_s(args.rounds, lambda: list_images(name)):6.2f}")
         print(f"quick look {median_s(args.rounds, lambda: look_at(files, transform)):6.2f}")
-        print(f"decode all {median_s(1, lambda: look_at(files, transform, None, cores)):6.2f}")
+        print(f"decode all {median_s(1, lambda: look_at(files, transform, None, cores())):6.2f}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from models import networks
 from models.base_model import BaseModel
@@ -137,18 +138,19 @@ class CycleGANModel(BaseModel):
         )  # fmt: skip
         self.loss_G.backward()
 
+    def parts_of_G(self) -> Iterator[torch.Tensor | float]:
+        """The terms of G's loss, each computed when it is asked for."""
+        self.forward_cycle()
+        yield self.forward_losses()
+        self.backward_cycle()
+        yield self.backward_losses()
+        yield self.identity_loss_A()
+        yield self.identity_loss_B()
+
     def backward_G_in_parts(self) -> None:
         """The gradients of `backward_G`; what one part kept for them is freed before the next."""
         self.loss_G = 0.0
-        for forward, losses in (
-            (self.forward_cycle, self.forward_losses),
-            (self.backward_cycle, self.backward_losses),
-            (None, self.identity_loss_A),
-            (None, self.identity_loss_B),
-        ):
-            if forward is not None:
-                forward()
-            loss = losses()
+        for loss in self.parts_of_G():
             if isinstance(loss, torch.Tensor):
                 loss.backward()
                 self.loss_G = self.loss_G + loss.detach()

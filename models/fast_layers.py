@@ -90,12 +90,10 @@ def use_fast_layers(net: nn.Module) -> None:
             if not layer.affine and not layer.track_running_stats:
                 layer.__class__ = InstanceNorm2d
         elif type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and _is_simple(layer):
-            scales = (layer.kernel_size, layer.stride, layer.padding) == ((4, 4), (2, 2), (1, 1))
-            if type(layer) is nn.ConvTranspose2d:
-                layer.__class__ = Doubling if scales else nn.ConvTranspose2d
-            elif scales:
-                layer.__class__ = Halving
-            elif (layer.kernel_size, layer.stride) == ((3, 3), (1, 1)):
+            kind, shape = type(layer), (layer.kernel_size, layer.stride)
+            if shape == ((4, 4), (2, 2)) and layer.padding == (1, 1):
+                layer.__class__ = Halving if kind is nn.Conv2d else Doubling
+            elif shape == ((3, 3), (1, 1)) and kind is nn.Conv2d:
                 layer.__class__ = Conv3x3
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from util.errors import UserError
+from util.training_state import with_tensors
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -45,23 +46,12 @@ def compute_in(net: nn.Module, precision: str, scale: "LossScale | None" = None)
 def _forward(net: nn.Module, *inputs: object, **options: object) -> object:
     scale = net.loss_scale if torch.is_grad_enabled() else None
     if scale is not None:
-        inputs = tuple(convert(value, scale.unscaled) for value in inputs)
+        inputs = with_tensors(inputs, scale.unscaled)
     device = next((v.device.type for v in inputs if isinstance(v, torch.Tensor)), "cpu")
     with torch.autocast(device, net.half_dtype):
         outputs = type(net).forward(net, *inputs, **options)
-    outputs = convert(outputs, lambda tensor: tensor.float())
-    return outputs if scale is None else convert(outputs, scale.scaled)
-
-
-def convert(value: object, change) -> object:
-    """A tensor, or the tensors in a list, tuple or dict, changed."""
-    if isinstance(value, torch.Tensor) and value.is_floating_point():
-        return change(value)
-    if isinstance(value, dict):
-        return {key: convert(inner, change) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(convert(inner, change) for inner in value)
-    return value
+    outputs = with_tensors(outputs, lambda t: t.float() if t.is_floating_point() else t)
+    return outputs if scale is None else with_tensors(outputs, scale.scaled)
 
 
 class _GradientTimes(torch.autograd.Function):
@@ -90,10 +80,13 @@ class LossScale:
         self.patience, self.good = patience, 0
 
     def scaled(self, output: torch.Tensor) -> torch.Tensor:
-        return _GradientTimes.apply(output, self.factor)
+        return self._times(output, self.factor)
 
     def unscaled(self, input: torch.Tensor) -> torch.Tensor:
-        return _GradientTimes.apply(input, 1 / self.factor)
+        return self._times(input, 1 / self.factor)
+
+    def _times(self, tensor: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        return _GradientTimes.apply(tensor, factor) if tensor.is_floating_point() else tensor
 
     def before_update(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
         """To be registered as a pre-hook of the optimizer's step. Waits for the device."""

@@ -9,14 +9,8 @@ import torch
 from torch import nn
 
 from models.fast_layers import use_fast_layers
-from models.precision import (
-    DTYPES,
-    LossScale,
-    compute_in,
-    convert,
-    refuse_precision,
-    use_tf32,
-)
+from models.precision import DTYPES, LossScale, compute_in, refuse_precision, use_tf32
+from util.training_state import with_tensors
 
 NARROW = 16  # channels of the first layer, below which nothing is changed
 
@@ -87,7 +81,7 @@ def _compile(net: nn.Module, device: torch.device, fixed_size: bool) -> None:
 
 
 def _copied(recorded: Callable[..., object], *inputs: object, **options: object) -> object:
-    return convert(recorded(*inputs, **options), torch.clone)
+    return with_tensors(recorded(*inputs, **options), torch.clone)
 
 
 @functools.cache

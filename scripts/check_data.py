@@ -31,6 +31,7 @@ from options.train_options import TrainOptions  # noqa: E402
 from util.errors import BadImage, UserError, one_line_errors, say  # noqa: E402
 from util.html import Page  # noqa: E402
 from util.image import tensor2im  # noqa: E402
+from util.machine import cores  # noqa: E402
 
 PHASES = ("train", "val", "test")
 THUMBNAILS = 24  # of a side of a phase
@@ -85,7 +86,7 @@ def check_phase(
             dataset, opt = open_dataset(args.dataroot, mode, phase, more, "skip")
         except UserError:
             return wrong
-    workers = 0 if args.quick else os.cpu_count() or 1
+    workers = 0 if args.quick else cores()
     transform = get_transform(opt, NO_AUGMENTATION, convert=False)
     found = look_at(dataset, transform, opt.value_range, workers)
     for check in (

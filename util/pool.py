@@ -1,10 +1,11 @@
 """Work in threads, taken back in the order in which it was given."""
 
-import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
+
+from util.machine import cores
 
 T = TypeVar("T")
 MOST_BYTES = 2**28  # of work that waits; more would not be done any sooner
@@ -12,8 +13,7 @@ MOST_BYTES = 2**28  # of work that waits; more would not be done any sooner
 
 def default_threads() -> int:
     """As many as there are cores for this process, up to 8."""
-    usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
-    return min(8, len(usable))
+    return min(8, cores())
 
 
 class Pool(Generic[T]):

@@ -1,8 +1,8 @@
 """What is said at the end of a training: how it went, where things are, what to type next."""
 
-import os
 from pathlib import Path
 
+from util.machine import cores
 from util.pace import Pace, duration, memory, rate
 
 # Share of the time waited for data from which it is worth a word, if it was so many seconds.
@@ -24,7 +24,7 @@ def how_it_went(pace: Pace, time_s: float, unit: str, num_threads: int) -> list[
     lines = [", ".join(facts)]
     if pace.waited_s >= max(WORTH_S, MUCH * pace.spent_s):
         lines.append(
-            f"hint: raise --num_threads, now {num_threads} (there are {os.cpu_count()} cores): "
+            f"hint: raise --num_threads, now {num_threads} (there are {cores()} cores): "
             "loading images was slower than training on them"
         )
     return lines

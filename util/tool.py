@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,9 @@ from tqdm import tqdm
 
 from util import atomic
 from util.errors import CANNOT_WRITE, UserError, did_you_mean
+from util.machine import cores
+
+WORKERS_MOST = 61  # Windows waits for no more processes
 
 
 class ToolParser(argparse.ArgumentParser):
@@ -92,7 +94,7 @@ def for_each(work: Callable[..., None], jobs: Sequence[tuple], parallel: bool = 
 
 
 def _in_processes(attempt: Callable[[tuple], str], jobs: Sequence[tuple]) -> Iterator[str]:
-    workers = min(_cores(), len(jobs)) or 1
+    workers = min(cores(), WORKERS_MOST, len(jobs)) or 1
     chunk = max(1, min(16, len(jobs) // (4 * workers)))
     try:
         # Ctrl-C reaches all processes: this one ends the others, which finish their files.
@@ -124,9 +126,3 @@ def _failed(message: str) -> UserError:
     error = UserError(message)
     error.exit_code = 1
     return error
-
-
-def _cores() -> int:
-    """That this process may use; Windows waits for 61 processes at most."""
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(mine or 1, 61)

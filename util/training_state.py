@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from util.lazy import lr_scheduler, nn, torch
@@ -62,10 +62,15 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 def tensors_to(value: Any, device: torch.device, copy: bool = False) -> Any:
     """The same structure with its tensors on a device, with `copy` in memory of their own."""
+    return with_tensors(value, lambda tensor: tensor.detach().to(device, copy=copy))
+
+
+def with_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """The same structure with each tensor changed."""
     if isinstance(value, torch.Tensor):
-        return value.detach().to(device, copy=copy)
+        return change(value)
     if isinstance(value, dict):
-        return {key: tensors_to(inner, device, copy) for key, inner in value.items()}
+        return {key: with_tensors(inner, change) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(tensors_to(inner, device, copy) for inner in value)
+        return type(value)(with_tensors(inner, change) for inner in value)
     return value
