@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
-import multiprocessing.connection
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 
+from data.workers import batches_of
 from util.errors import BadImage, UserError, warn
 from util.interrupt import leave_to_parent
 from util.lazy import torch
 from util.levels import in_unit
 from util.seed import mix, seeded
+from util.training_state import tensors_in, with_tensors
 
 # More workers than cores is the user's choice.
 warnings.filterwarnings("ignore", message="This DataLoader will create")
@@ -143,37 +141,6 @@ def checked(batch: dict) -> dict:
     return batch
 
 
-@contextlib.contextmanager
-def _deaf_to_children() -> Iterator[None]:
-    """Undo torch's signal handler, which raises in the midst of a step when a worker dies: it is
-    soon enough to hear of it when the next batch is asked for."""
-    here = threading.current_thread() is threading.main_thread()
-    number = getattr(signal, "SIGCHLD", None) if here else None  # Windows has none
-    before = signal.getsignal(number) if number else None
-    try:
-        yield
-    finally:
-        if number:
-            signal.signal(number, before)
-
-
-class Done(threading.Event):
-    """Tells workers to end, as torch's event does, and never waits for one that was killed.
-
-    A process that is killed while it looks at torch's event keeps the event's lock for ever.
-    """
-
-    def __init__(self, shared: multiprocessing.synchronize.Event) -> None:
-        super().__init__()
-        self.shared = shared
-
-    def set(self) -> None:
-        super().set()
-        if self.shared._cond.acquire(timeout=1):
-            self.shared._cond.release()
-            self.shared.set()
-
-
 class Loader:
     """Iterates over the batches of an epoch; `len()` counts images.
 
@@ -279,7 +246,7 @@ class Loader:
         return f" without {len(self.bad)} bad images ({names})"
 
     def __iter__(self) -> Iterator[dict]:
-        batches = self._batches()
+        batches = batches_of(self.loader, self.workers)
         try:
             for batch in batches:
                 self._note(batch.pop(BAD, {}))
@@ -290,45 +257,28 @@ class Loader:
             self.loader._iterator = None
             raise
 
+    @functools.cached_property
+    def stream(self) -> torch.cuda.Stream | None:
+        """Where batches go to a GPU and are finished while it still computes the step before."""
+        on_gpu = torch.device(self.device).type == "cuda"
+        return torch.cuda.Stream(self.device) if on_gpu else None
+
     def _finished(self, batch: dict) -> dict:
         if self.finish is None:
             return batch
-        return self.finish(
-            {
-                name: value.to(self.device, non_blocking=True)
-                if isinstance(value, torch.Tensor)
-                else value
-                for name, value in batch.items()
-            }
-        )
+        if self.stream is None:
+            return self._moved(batch)
+        with torch.cuda.stream(self.stream):
+            batch = self._moved(batch)
+        computing = torch.cuda.current_stream(self.device)
+        computing.wait_stream(self.stream)
+        for tensor in tensors_in(batch):
+            tensor.record_stream(computing)  # its memory is in use until that has passed
+        return batch
 
-    def _batches(self) -> Iterator[dict]:
-        """The loader's; a worker that was killed is told in one line."""
-        before = set(multiprocessing.active_children())
-        with _deaf_to_children():
-            batches = iter(self.loader)
-        if started := set(multiprocessing.active_children()) - before:
-            self.workers += started
-            batches._workers_done_event = Done(batches._workers_done_event)
-        try:
-            yield from batches
-        except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
-            killed = self._killed()
-            if not killed:
-                raise
-            for worker in self.workers:
-                worker.kill()
-            raise UserError(
-                f"data worker killed (signal {killed[0]}), perhaps for want of memory; lower "
-                f"--num_threads, now {len(self.workers)}"
-            ) from error
-
-    def _killed(self) -> list[int]:
-        """The signals that ended workers; a broken connection is seen before the end itself."""
-        sentinels = {w.sentinel: w for w in self.workers}
-        for ended in multiprocessing.connection.wait(sentinels, timeout=1) if sentinels else ():
-            sentinels[ended].join()
-        return [-w.exitcode for w in self.workers if (w.exitcode or 0) < 0]
+    def _moved(self, batch: dict) -> dict:
+        to_device = functools.partial(torch.Tensor.to, device=self.device, non_blocking=True)
+        return self.finish(with_tensors(batch, to_device))
 
     def _note(self, bad: dict[str, str]) -> None:
         for path, why in bad.items():

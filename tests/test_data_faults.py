@@ -16,6 +16,7 @@ from PIL import Image
 
 from data import loader
 from data.aligned_dataset import AlignedDataset
+from data.workers import batches_of
 from tests.helpers import (
     ROOT,
     TINY,
@@ -99,17 +100,15 @@ def test_a_file_that_goes_away_in_mid_run_saves_and_exits_1(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("in_a_lock", [False, True])
 def test_a_killed_worker_saves_and_exits_1(tmp_path, monkeypatch, capsys, in_a_lock):
-    real = loader.Loader._batches
-
-    def deadly(self):
-        for number, batch in enumerate(real(self)):
+    def deadly(batches, workers):
+        for number, batch in enumerate(batches_of(batches, workers)):
             if number == 2:
                 if in_a_lock:  # which nobody can give back
-                    self.loader._iterator._workers_done_event.shared._cond.acquire()
-                os.kill(self.workers[0].pid, signal.SIGKILL)
+                    batches._iterator._workers_done_event.shared._cond.acquire()
+                os.kill(workers[0].pid, signal.SIGKILL)
             yield batch
 
-    monkeypatch.setattr(loader.Loader, "_batches", deadly)
+    monkeypatch.setattr(loader, "batches_of", deadly)
     flags = ["--num_threads", 1, "--n_epochs", 5]
     pairs = make_aligned(tmp_path / "pairs", 8)
     run_train("--dataroot", pairs, *RESNET, *flags, expect=1)

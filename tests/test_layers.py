@@ -6,7 +6,16 @@ from pathlib import Path
 from tests.helpers import ROOT
 
 LEAVES = {
-    "data": {"transforms", "cache", "image_folder", "loader", "pairs", "layout", "check"},
+    "data": {
+        "transforms",
+        "cache",
+        "image_folder",
+        "loader",
+        "workers",
+        "pairs",
+        "layout",
+        "check",
+    },
     "models": {
         "networks",
         "losses",

@@ -88,6 +88,18 @@ def test_the_cache_and_workers_change_no_number(tmp_path, mode, cache):
         assert equal(batches(root, mode, *flags, "--cache", cache, "--num_threads", 2), plain)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("mode", ["aligned", "colorization"])
+def test_batches_on_a_gpu_are_those_of_the_cpu(tmp_path, mode):
+    root = mixed_folder(tmp_path)
+    for ours, plain in zip(
+        batches(root, mode, "--device", "cuda"), batches(root, mode), strict=True
+    ):
+        for side in "AB":
+            assert ours[side].is_cuda
+            assert torch.allclose(ours[side].cpu(), plain[side], rtol=0, atol=1e-5)
+
+
 def test_an_epoch_from_the_cache_reads_no_file(tmp_path):
     loader = data.create_dataset(options(make_aligned(tmp_path), "aligned", "--num_threads", 2))
     first = [batch["A"] for batch in loader]

@@ -1,6 +1,8 @@
 """Batches depend on (seed, epoch, index) alone."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from data.loader import EpochSampler, Loader
+from tests.helpers import ROOT, environment
 from util.errors import UserError
 
 
@@ -101,3 +104,14 @@ def test_an_unreadable_file_is_one_line_from_any_process(workers):
 def test_sizes_that_do_not_stack_are_told():
     with pytest.raises(UserError, match=r"--batch_size 2.*8x8.*--batch_size 1"):
         epoch_of(loader(Sizes(), shuffle=False), 1)
+
+
+def test_a_script_may_end_with_its_loader_in_hand():
+    script = """
+from tests.data.test_loader import loader
+kept = loader(num_threads=2)
+batches = iter(kept)
+next(batches)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), timeout=60)
+    assert done.returncode == 0

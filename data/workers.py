@@ -1,0 +1,91 @@
+"""The loader's processes: a killed one is told in one line, and none is waited for in vain."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import multiprocessing.connection
+import signal
+import threading
+import weakref
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+
+from util.errors import UserError
+from util.lazy import torch
+
+
+def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -> Iterator[dict]:
+    """The batches of an epoch.
+
+    Args:
+        workers: those that are started are added.
+
+    Raises:
+        UserError: a worker was killed.
+    """
+    before = set(multiprocessing.active_children())
+    with _deaf_to_children():
+        batches = iter(loader)
+    if started := set(multiprocessing.active_children()) - before:
+        workers += started
+        batches._workers_done_event = Done(batches._workers_done_event)
+        atexit.register(_end_workers, weakref.ref(batches))
+    try:
+        yield from batches
+    except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
+        killed = _killed(workers)
+        if not killed:
+            raise
+        for worker in workers:
+            worker.kill()
+        raise UserError(
+            f"data worker killed (signal {killed[0]}), perhaps for want of memory; lower "
+            f"--num_threads, now {len(workers)}"
+        ) from error
+
+
+def _killed(workers: list[BaseProcess]) -> list[int]:
+    """The signals that ended workers; a broken connection is seen before the end itself."""
+    sentinels = {worker.sentinel: worker for worker in workers}
+    for ended in multiprocessing.connection.wait(sentinels, timeout=1) if sentinels else ():
+        sentinels[ended].join()
+    return [-worker.exitcode for worker in workers if (worker.exitcode or 0) < 0]
+
+
+class Done(threading.Event):
+    """Tells workers to end, as torch's event does, and never waits for one that was killed.
+
+    A process that is killed while it looks at torch's event keeps the event's lock for ever.
+    """
+
+    def __init__(self, shared: multiprocessing.synchronize.Event) -> None:
+        super().__init__()
+        self.shared = shared
+
+    def set(self) -> None:
+        super().set()
+        if self.shared._cond.acquire(timeout=1):
+            self.shared._cond.release()
+            self.shared.set()
+
+
+def _end_workers(batches: weakref.ref) -> None:
+    """Of a script that ends while it still has its loader: Python itself would wait for them, and
+    they leave signals to the run."""
+    if (alive := batches()) is not None:
+        alive._shutdown_workers()
+
+
+@contextlib.contextmanager
+def _deaf_to_children() -> Iterator[None]:
+    """Undo torch's signal handler, which raises in the midst of a step when a worker dies: it is
+    soon enough to hear of it when the next batch is asked for."""
+    here = threading.current_thread() is threading.main_thread()
+    number = getattr(signal, "SIGCHLD", None) if here else None  # Windows has none
+    before = signal.getsignal(number) if number else None
+    try:
+        yield
+    finally:
+        if number:
+            signal.signal(number, before)
