@@ -29,11 +29,14 @@ class ColorizationDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.AB_paths)
 
-    def __getitem__(self, index: int) -> dict:
+    def levels(self, index: int) -> dict:
         path = self.AB_paths[index]
         photo = self.kept(path, "A", lambda: [self.scale(self._photo(path), "A")])[0]
-        A, B = lab.rgb_to_lab(self.cut(photo))
-        return {"A": A, "B": B, "A_paths": path, "B_paths": path}
+        return {"A": self.cut(photo), "A_paths": path, "B_paths": path}
+
+    def finish(self, batch: dict) -> dict:
+        A, B = lab.rgb_to_lab(batch["A"])
+        return batch | {"A": A, "B": B}
 
     def _photo(self, path: str) -> Picture:
         return read_picture(path, 3, range_of(self.opt.value_range, "A"), self.least())

@@ -6,6 +6,7 @@ from skimage.color import rgb2lab
 
 from tests import closed_form
 from tests.helpers import golden
+from util import lab
 from util.lab import lab_to_rgb, rgb_to_lab
 
 
@@ -34,6 +35,20 @@ def test_every_colour_of_a_coarse_cube_agrees_with_scikit_image():
     expected = rgb2lab(cube)
     assert np.abs(L[0].numpy() - (expected[..., 0] / 50 - 1)).max() < 1e-5
     assert np.abs(ab.permute(1, 2, 0).numpy() - expected[..., 1:] / 110).max() < 1e-5
+
+
+def test_a_batch_on_a_gpu_is_the_same_within_rounding(monkeypatch):
+    photos = torch.stack([planes(skimage.data.chelsea()[y : y + 64, :96]) for y in (0, 90)])
+    for levels in (photos, photos / 255):
+        alone = [rgb_to_lab(photo) for photo in levels]
+        with monkeypatch.context() as patch:
+            patch.setattr(lab, "_roots", lambda image: lab._roots_of_batch(torch.tensor(image)))
+            on_gpu = rgb_to_lab(levels)  # no GPU here: its formula stands in for the other
+        for found, once, expected in zip(
+            on_gpu, rgb_to_lab(levels), zip(*alone, strict=True), strict=True
+        ):
+            assert torch.equal(once, torch.stack(expected))
+            assert (found - once).abs().max() < 1e-5
 
 
 def test_back_and_forth_is_the_same_picture_for_any_batch_size():
