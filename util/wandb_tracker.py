@@ -27,8 +27,9 @@ class WandbTracker:
         mode = os.environ.get("WANDB_MODE") or _possible_mode()
         online = mode in ("online", "shared", "run")
         quiet = wandb.Settings(
-            console="off", silent=True, init_timeout=30, finish_timeout=4, save_code=False
-        )
+            console="off", silent=True, init_timeout=30, save_code=False,
+            finish_timeout=4 if online else 60,  # a server may be gone; a file just takes its time
+        )  # fmt: skip
         self.run = wandb.init(
             project=project, name=run.name, id=_run_id(run.folder), mode=mode,
             dir=str(run.folder.resolve()),
