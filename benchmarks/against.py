@@ -25,7 +25,9 @@ from models.networks import define_G  # noqa: E402
 
 LOADERS = {"aligned": "pix2pix", "unaligned": "cycle_gan", "colorization": "colorization"}
 IMAGES = 20  # between two lines of the loader's driver
-GENERATOR = {"netG": "resnet_9blocks", "ngf": 16, "norm": "instance"}
+GENERATOR = {"netG": "resnet_9blocks", "norm": "instance"}
+TESTS = {16: (100, 2), 64: (20, 1)}  # ngf -> images and rounds; a wide network is slow
+TEST_VARIANTS = ("--precision bf16",)  # flags that change the speed, and the numbers a little
 ROUNDING = 2  # grey levels that results may differ in: some cut fractions off
 
 
@@ -69,27 +71,40 @@ def _workers(count: int) -> str:
 
 def test(ours: Checkout, other: Checkout | None, data: Path, effort: Effort) -> list[dict]:
     """Seconds of test.py, end to end, on the same images and weights."""
-    images, rounds = (5, 1) if effort.small else (100, 2)
-    print(f"test: {images} images", flush=True)
-    runs = data / "test_runs"
+    tests = {16: (5, 1)} if effort.small else TESTS
+    return [
+        _test(ours, other, data, ngf, images, rounds) for ngf, (images, rounds) in tests.items()
+    ]
+
+
+def _test(
+    ours: Checkout, other: Checkout | None, data: Path, ngf: int, images: int, rounds: int
+) -> dict:
+    print(f"test: {images} images, ngf {ngf}", flush=True)
+    runs = data / f"test_runs_{ngf}"
     (runs / "weights").mkdir(parents=True)
     torch.manual_seed(1)
-    net = define_G(3, 3, **GENERATOR)
+    net = define_G(3, 3, ngf=ngf, **GENERATOR)
     torch.save(net.state_dict(), runs / "weights" / "latest_net_G.pth")
-    words = [word for key, value in GENERATOR.items() for word in (f"--{key}", str(value))]
-    words += ["--model", "test", "--dataroot", str(data / "testA"), "--name", "weights",
-              "--checkpoints_dir", str(runs), "--num_test", str(images), "--no_dropout",
-              "--preprocess", "resize_and_crop", "--load_size", "256", "--crop_size",
-              "256"]  # fmt: skip
+    words = [word for key, value in GENERATOR.items() for word in (f"--{key}", value)]
+    words += ["--ngf", str(ngf), "--model", "test", "--dataroot", str(data / "testA"), "--name",
+              "weights", "--checkpoints_dir", str(runs), "--num_test", str(images),
+              "--no_dropout", "--preprocess", "resize_and_crop", "--load_size", "256",
+              "--crop_size", "256"]  # fmt: skip
+    variants = {
+        f"ours {flags}": flags.split() for flags in TEST_VARIANTS if ours.knows(flags.split())
+    }
 
     def run(side: str, checkout: Checkout) -> None:
-        flags = [*words, "--results_dir", str(runs / side)]
+        flags = [*words, *variants.get(side, []), "--results_dir", str(runs / side)]
         _finished([checkout.python, *checkout.command("test.py", flags)], checkout)
 
-    found = _alternate(run, sides(ours, other), rounds)
-    results = [runs / side for side in found["sides"]]
-    return [{"case": f"test.py, {images} images, resnet_9blocks, ngf 16, 256 px"}
-            | found | {"levels_apart": levels_apart(results, images)}]  # fmt: skip
+    found = _alternate(run, sides(ours, other) | dict.fromkeys(variants, ours), rounds)
+    exact = [runs / side for side in found["sides"] if side not in variants]
+    return {
+        "case": f"test.py, {images} images, resnet_9blocks, ngf {ngf}, 256 px",
+        "levels_apart": levels_apart(exact, images),
+    } | found
 
 
 def levels_apart(results: list[Path], images: int) -> int:
@@ -125,11 +140,11 @@ def start(ours: Checkout, other: Checkout | None, data: Path, effort: Effort) ->
         with train_process(checkout, words, data / f"start_{side}.jsonl") as process:
             process.wait(1)
 
+    _alternate(first_step, sides(ours, other), 1)  # fills the system's cache of files
     for case, work in (("train.py --help", show_help),
                        ("train.py with a wrong flag", wrong_flag),
                        ("to the first step, small pix2pix", first_step)):  # fmt: skip
         print(f"start: {case}", flush=True)
-        _alternate(work, sides(ours, other), 1)  # fills the system's cache of files
         rows.append({"case": case} | _alternate(work, sides(ours, other), min(3, effort.rounds)))
     return rows
 

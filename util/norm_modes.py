@@ -40,8 +40,9 @@ def norm_each_image(
     """F.instance_norm of (N, C, H, W) as batch norm of one image after the other: torch's instance
     norm copies channels_last images first, and needs three times as long."""
     how = {"weight": weight, "bias": bias, "training": True, "eps": eps}
-    images = [F.batch_norm(image, None, None, **how) for image in x.split(1)]
-    return torch.cat(images) if len(images) > 1 else images[0]
+    if len(x) == 1:
+        return F.batch_norm(x, None, None, **how)
+    return torch.cat([F.batch_norm(image, None, None, **how) for image in x.split(1)])
 
 
 class ImageNoise:
