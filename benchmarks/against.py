@@ -23,10 +23,15 @@ from benchmarks.train_step import CASES, QUIET, Effort, train_process  # noqa: E
 from benchmarks.turns import Failed, Process, take_turns  # noqa: E402
 from models.networks import define_G  # noqa: E402
 
-LOADERS = {"aligned": "pix2pix", "unaligned": "cycle_gan", "colorization": "colorization"}
-IMAGES = 20  # between two lines of the loader's driver
+LOADERS = {  # mode -> model, numbers of workers
+    "aligned": ("pix2pix", (0, 2)),
+    "unaligned": ("cycle_gan", (0,)),
+    "colorization": ("colorization", (0,)),
+}
+LOADER_VARIANT = "--cache off"  # what a first epoch takes; `ours` are the epochs after it
+EPOCH, IMAGES = 100, 20  # images, and those between two lines of the loader's driver
 GENERATOR = {"netG": "resnet_9blocks", "norm": "instance"}
-TESTS = {16: (100, 2), 64: (20, 1)}  # ngf -> images and rounds; a wide network is slow
+TESTS = {16: (100, 2), 64: (10, 1)}  # ngf -> images and rounds; a wide network is slow
 TEST_VARIANTS = ("--precision bf16",)  # flags that change the speed, and the numbers a little
 ROUNDING = 2  # grey levels that results may differ in: some cut fractions off
 
@@ -39,22 +44,23 @@ def sides(ours: Checkout, other: Checkout | None) -> dict[str, Checkout]:
 def loader(ours: Checkout, other: Checkout | None, data: Path, effort: Effort) -> list[dict]:
     """Seconds an image of each dataset, in one process on one core, and with two workers."""
     rows = []
-    for mode, model in LOADERS.items():
-        for workers in (0, 2):
-            alone = other is None or not other.knows(["--model", model])
-            if workers and (effort.small or alone):
-                continue
+    checkouts = sides(ours, other)
+    if ours.knows(LOADER_VARIANT.split()):
+        checkouts[f"ours {LOADER_VARIANT}"] = ours
+    for mode, (model, numbers) in LOADERS.items():
+        for workers in numbers[: 1 if effort.small else None]:
             print(f"loader: {mode}, {workers} workers", flush=True)
             flags = ["--model", model, "--dataroot", str(data), "--num_threads", str(workers),
-                     "--seed", "1"]  # fmt: skip
+                     "--seed", "1", "--max_dataset_size", str(EPOCH)]  # fmt: skip
             processes = {
                 side: Process(
-                    [c.python, *_driver(c, flags)], c.folder,
+                    [c.python, *_driver(c, [*flags, *side.split()[1:]])], c.folder,
                     c.environment | {"OMP_NUM_THREADS": "1"}, lambda line: line[:6] == "images",
                 )
-                for side, c in sides(ours, other).items() if c.knows(flags[:2])
+                for side, c in checkouts.items() if c.knows(flags[:2])
             }  # fmt: skip
-            times, failed = take_turns(processes, effort.rounds, 3, effort.turn_s / 2, 10**6)
+            warm_up = EPOCH // IMAGES + 1
+            times, failed = take_turns(processes, effort.rounds, warm_up, effort.turn_s / 2, 10**6)
             found = {side: {"s": [s / IMAGES for s in ticks]} for side, ticks in times.items()}
             rows.append({"case": f"{mode}, {_workers(workers)}", "sides": found, "failed": failed})
     return rows
@@ -91,12 +97,10 @@ def _test(
               "weights", "--checkpoints_dir", str(runs), "--num_test", str(images),
               "--no_dropout", "--preprocess", "resize_and_crop", "--load_size", "256",
               "--crop_size", "256"]  # fmt: skip
-    variants = {
-        f"ours {flags}": flags.split() for flags in TEST_VARIANTS if ours.knows(flags.split())
-    }
+    variants = [f"ours {flags}" for flags in TEST_VARIANTS if ours.knows(flags.split())]
 
     def run(side: str, checkout: Checkout) -> None:
-        flags = [*words, *variants.get(side, []), "--results_dir", str(runs / side)]
+        flags = [*words, *side.split()[1:], "--results_dir", str(runs / side)]
         _finished([checkout.python, *checkout.command("test.py", flags)], checkout)
 
     found = _alternate(run, sides(ours, other) | dict.fromkeys(variants, ours), rounds)
@@ -140,12 +144,12 @@ def start(ours: Checkout, other: Checkout | None, data: Path, effort: Effort) ->
         with train_process(checkout, words, data / f"start_{side}.jsonl") as process:
             process.wait(1)
 
-    _alternate(first_step, sides(ours, other), 1)  # fills the system's cache of files
+    _alternate(show_help, sides(ours, other), 1)  # fills the system's cache of files
     for case, work in (("train.py --help", show_help),
                        ("train.py with a wrong flag", wrong_flag),
                        ("to the first step, small pix2pix", first_step)):  # fmt: skip
         print(f"start: {case}", flush=True)
-        rows.append({"case": case} | _alternate(work, sides(ours, other), min(3, effort.rounds)))
+        rows.append({"case": case} | _alternate(work, sides(ours, other), min(2, effort.rounds)))
     return rows
 
 

@@ -44,6 +44,11 @@ published command lines (train.py and test.py unmodified; flags it does not name
 """
 PHASES = ("data", "forward", "backward", "optimizer", "other")
 SECTIONS = {"loader": "Loading", "test": "Testing", "start": "Starting"}
+REMARKS = {
+    "loader": "`ours` is an epoch after the first, from the cache in RAM; `--cache off` is what the "
+    "first one takes.",
+    "test": "End to end: start, weights, images, pages.",
+}
 REMARK = (
     "`data` is waiting for the loader, `forward` holds all of a step that is not listed, `other` "
     "is checks and logging, here with a line of losses {every}. With L-BFGS the evaluation's "
@@ -139,6 +144,7 @@ def sections(found: dict) -> list[str]:
     for part, title in SECTIONS.items():
         if rows := found.get(part):
             lines += [f"### {title}", "", *compared(rows)]
+            lines += [*textwrap.wrap(REMARKS[part], 100), ""] if part in REMARKS else []
     for part, own in found.get("ours", {}).items():
         rows = [[name, f"{statistics.median(v):.4g}", f"{min(v):.4g}-{max(v):.4g}"]
                 for name, v in own["values"].items()]  # fmt: skip
