@@ -95,7 +95,8 @@ class NeuralStyleModel(BaseModel):
         opt.lr = OPTIMIZERS[opt.optimizer] if opt.lr is None else opt.lr
         opt.load_size = opt.image_size[-1]
         opt.repeat = len(opt.image_size) * _steps(opt)
-        rows = range(opt.update_html_freq, 0, -1)  # so that each size ends with a row of its own
+        most = min(opt.update_html_freq, _steps(opt))
+        rows = range(most, 0, -1)  # a divisor: so that each size ends with a row of its own
         opt.update_html_freq = next(steps for steps in rows if _steps(opt) % steps == 0)
 
     def __init__(self, opt: argparse.Namespace) -> None:

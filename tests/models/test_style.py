@@ -180,7 +180,9 @@ class TestNeuralStyle:
 
     def test_sizes_from_coarse_to_fine_and_adam_and_smoothness(self, tmp_path, content):
         run = self.run(tmp_path, content, "--image_size", 32, 64, "--optimizer", "adam",
-                       "--tv_weight", 10, "--start", "noise")  # fmt: skip
+                       "--tv_weight", 10, "--start", "noise", "--update_html_freq",
+                       10**9)  # fmt: skip
+        assert {3, 6} <= {row[0] for row in page_rows(run)}  # each size ends with its own
         assert Image.open(run / "pictures" / "content.png").size[0] == 64
         assert len(metrics(run)) == 6 and metrics(run)[0]["tv"] > 0
 
