@@ -45,8 +45,8 @@ published command lines (train.py and test.py unmodified; flags it does not name
 PHASES = ("data", "forward", "backward", "optimizer", "other")
 SECTIONS = {"loader": "Loading", "test": "Testing", "start": "Starting"}
 REMARKS = {
-    "loader": "`ours` is an epoch after the first, from the cache in RAM; `--cache off` is what "
-    "the first one takes.",
+    "loader": "`ours` are the epochs after the first, mostly from the cache in RAM; `--cache off` "
+    "is what the first one takes.",
     "test": "End to end: start, weights, images, pages.",
 }
 REMARK = (

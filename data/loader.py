@@ -273,7 +273,8 @@ class Loader:
         computing = torch.cuda.current_stream(self.device)
         computing.wait_stream(self.stream)
         for tensor in tensors_in(batch):
-            tensor.record_stream(computing)  # its memory is in use until that has passed
+            if tensor.is_cuda:
+                tensor.record_stream(computing)  # its memory is in use until that has passed
         return batch
 
     def _moved(self, batch: dict) -> dict:

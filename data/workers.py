@@ -19,20 +19,13 @@ def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) 
     """The batches of an epoch.
 
     Args:
-        workers: those that are started are added.
+        workers: becomes a list of those that are started.
 
     Raises:
-        UserError: a worker was killed.
+        UserError: a worker was killed, also between epochs.
     """
-    before = set(multiprocessing.active_children())
-    with _deaf_to_children():
-        batches = iter(loader)
-    if started := set(multiprocessing.active_children()) - before:
-        workers += started
-        batches._workers_done_event = Done(batches._workers_done_event)
-        atexit.register(_end_workers, weakref.ref(batches))
     try:
-        yield from batches
+        yield from _begun(loader, workers)
     except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
         killed = _killed(workers)
         if not killed:
@@ -43,6 +36,18 @@ def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) 
             f"data worker killed (signal {killed[0]}), perhaps for want of memory; lower "
             f"--num_threads, now {len(workers)}"
         ) from error
+
+
+def _begun(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -> Iterator[dict]:
+    """torch's iterator; from the second epoch on its workers are there already."""
+    before = set(multiprocessing.active_children())
+    with _deaf_to_children():
+        batches = iter(loader)
+    if started := set(multiprocessing.active_children()) - before:
+        workers[:] = started
+        batches._workers_done_event = Done(batches._workers_done_event)
+        atexit.register(_end_workers, weakref.ref(batches))
+    return batches
 
 
 def _killed(workers: list[BaseProcess]) -> list[int]:
@@ -74,7 +79,8 @@ def _end_workers(batches: weakref.ref) -> None:
     """Of a script that ends while it still has its loader: Python itself would wait for them, and
     they leave signals to the run."""
     if (alive := batches()) is not None:
-        alive._shutdown_workers()
+        for worker in alive._workers:
+            worker.kill()
 
 
 @contextlib.contextmanager

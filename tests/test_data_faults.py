@@ -98,15 +98,16 @@ def test_a_file_that_goes_away_in_mid_run_saves_and_exits_1(tmp_path, monkeypatc
     assert (tmp_path / "checkpoints" / "p" / "latest_net_G.pth").is_file()
 
 
-@pytest.mark.parametrize("in_a_lock", [False, True])
-def test_a_killed_worker_saves_and_exits_1(tmp_path, monkeypatch, capsys, in_a_lock):
+@pytest.mark.parametrize("when", ["in an epoch", "holding a lock", "between epochs"])
+def test_a_killed_worker_saves_and_exits_1(tmp_path, monkeypatch, capsys, when):
     def deadly(batches, workers):
         for number, batch in enumerate(batches_of(batches, workers)):
-            if number == 2:
-                if in_a_lock:  # which nobody can give back
+            if number == 2 and when != "between epochs":
+                if when == "holding a lock":  # which nobody can give back
                     batches._iterator._workers_done_event.shared._cond.acquire()
                 os.kill(workers[0].pid, signal.SIGKILL)
             yield batch
+        os.kill(workers[0].pid, signal.SIGKILL)
 
     monkeypatch.setattr(loader, "batches_of", deadly)
     flags = ["--num_threads", 1, "--n_epochs", 5]

@@ -5,6 +5,7 @@ sRGB, white point D65, 2 degree observer (CIE 1931), as `skimage.color.rgb2lab` 
 
 from __future__ import annotations
 
+import functools
 import warnings
 
 import numpy as np
@@ -61,14 +62,20 @@ def _roots(levels: np.ndarray) -> np.ndarray:
 
 def _roots_of_batch(levels: torch.Tensor) -> torch.Tensor:
     """The same for a batch, where it is. Sums, for TF32 would round a matrix product."""
+    by_level, to_xyz = _tables(levels.device)
     if levels.dtype == torch.uint8:
-        linear = torch.from_numpy(_LINEAR).to(levels.device)[levels.long()]
+        linear = by_level[levels.long()]
     else:
         levels = levels.clamp(0, 1)
         linear = torch.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
-    to_xyz = torch.from_numpy(_TO_XYZ)[..., None, None].to(levels.device)
     xyz = (to_xyz * linear.unsqueeze(-4)).sum(-3)
     return torch.where(xyz > 0.008856, xyz ** (1 / 3), 7.787 * xyz + 16 / 116)
+
+
+@functools.cache
+def _tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """_LINEAR and, (3, 3, 1, 1), _TO_XYZ, brought to a device once."""
+    return tuple(torch.from_numpy(t).to(device) for t in (_LINEAR, _TO_XYZ[..., None, None]))
 
 
 def lab_to_rgb(L: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from PIL import Image
 
@@ -54,8 +56,14 @@ def in_range(levels: torch.Tensor) -> torch.Tensor:
     if levels.dtype != torch.uint8:
         return levels.sub_(0.5).mul_(2)  # as exact as the division by 0.5, and faster
     if levels.device.type != "cpu":  # a GPU divides by multiplying: the last bit may differ
-        return in_range(torch.arange(256, dtype=torch.uint8)).to(levels.device)[levels.long()]
+        return _range_of_levels(levels.device)[levels.long()]
     return in_range(in_unit(levels))
+
+
+@functools.cache
+def _range_of_levels(device: torch.device) -> torch.Tensor:
+    """`in_range` of 0 to 255, brought to a device once."""
+    return in_range(torch.arange(256, dtype=torch.uint8)).to(device)
 
 
 def in_unit(levels: torch.Tensor) -> torch.Tensor:

@@ -72,5 +72,6 @@ def with_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> 
     if isinstance(value, dict):
         return {key: with_tensors(inner, change) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(with_tensors(inner, change) for inner in value)
+        changed = [with_tensors(inner, change) for inner in value]
+        return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
     return value

@@ -112,6 +112,7 @@ from tests.data.test_loader import loader
 kept = loader(num_threads=2)
 batches = iter(kept)
 next(batches)
+kept.loader._iterator._workers_done_event.shared._cond.acquire()  # as one that was killed
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), timeout=60)
     assert done.returncode == 0
