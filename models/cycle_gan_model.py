@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from models import networks
+from models import networks, speed
 from models.base_model import BaseModel
 from util.errors import UserError
 from util.image_pool import ImagePool
@@ -142,8 +142,10 @@ class CycleGANModel(BaseModel):
         """The terms of G's loss, each computed when it is asked for."""
         self.forward_cycle()
         yield self.forward_losses()
+        speed.give_back_freed_memory(self.device)
         self.backward_cycle()
         yield self.backward_losses()
+        speed.give_back_freed_memory(self.device)
         yield self.identity_loss_A()
         yield self.identity_loss_B()
 

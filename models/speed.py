@@ -88,12 +88,22 @@ def _copied(recorded: Callable[..., object], *inputs: object, **options: object)
 def keep_freed_memory() -> None:
     """Let the C library keep what is freed: a step asks for the same large pieces each time, and
     pages that come fresh from the system have to be cleared first. Only glibc can be told."""
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
+    if libc := _glibc():
         m_trim_threshold, m_mmap_threshold, m_mmap_max, largest = -1, -3, -4, 2**31 - 1
         if not libc.mallopt(m_mmap_threshold, largest):  # older versions have a small limit
             libc.mallopt(m_mmap_max, 0)
         libc.mallopt(m_trim_threshold, largest)
+
+
+def give_back_freed_memory(device: torch.device) -> None:
+    """The opposite, for once, on a CPU: what has to be asked for again costs time."""
+    if device.type == "cpu" and (libc := _glibc()):
+        libc.malloc_trim(0)
+
+
+@functools.cache
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def align_with_weights(optimizer: torch.optim.Optimizer, *_: object) -> None:
