@@ -61,7 +61,7 @@ class Effort:
     """How long to measure.
 
     Args:
-        rounds: turns that each process has.
+        rounds: turns that each process has; three at most where nothing is compared.
         turn_s: about how long a turn is.
         every: images between two lines of losses. On a GPU a line waits for the device.
         images: in an epoch; no case measures longer.
