@@ -21,12 +21,12 @@ from data import create_dataset
 from data.loader import Loader
 from models import create_model
 from models.base_model import BaseModel
+from models.padding import pad_batch
+from models.translation import translate
 from options.test_options import TestOptions, describe_sizes
 from util.errors import UserError, one_line_errors, say
-from util.padding import pad_batch
-from util.results import Results, command_line
+from util.results.writer import Results, command_line
 from util.seed import seed_everything
-from util.translation import translate
 
 
 @one_line_errors

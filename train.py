@@ -20,12 +20,12 @@ from models.schedulers import describe_schedule, schedule_settings
 from options.train_options import TrainOptions, keeping, showing
 from util import distributed
 from util.errors import one_line_errors, say
-from util.interrupt import Interruptions
-from util.keeper import Keeper, resumed_progress
-from util.lock import run_lock
-from util.run_folder import make_room
 from util.seed import seed_everything
-from util.visualizer import Visualizer, describe_step
+from util.training.checkpointer import Keeper, resumed_progress
+from util.training.lock import run_lock
+from util.training.run_folder import make_room
+from util.training.signals import Interruptions
+from util.training.visualizer import Visualizer, describe_step
 
 
 @one_line_errors

@@ -2,7 +2,7 @@
 
     python benchmarks/layers.py [--rounds 5]
 
-What it shows decides the rules of models/fast_layers.py and models/speed.py. The cases take turns;
+What it shows decides the rules of models/compute/fast_layers.py and speed.py. The cases take turns;
 medians and the spread are printed. Compare within one run only.
 """
 
@@ -20,10 +20,10 @@ from torch import nn  # noqa: E402
 
 from benchmarks.timing import interleaved, row  # noqa: E402
 from models import networks  # noqa: E402
-from models.fast_layers import use_fast_layers  # noqa: E402
-from models.precision import compute_in  # noqa: E402
-from models.speed import keep_freed_memory  # noqa: E402
-from models.winograd import conv3x3  # noqa: E402
+from models.compute.fast_layers import use_fast_layers  # noqa: E402
+from models.compute.precision import compute_in  # noqa: E402
+from models.compute.speed import keep_freed_memory  # noqa: E402
+from models.compute.winograd import conv3x3  # noqa: E402
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 NORM_SHAPES = [(1, 64, 256, 256), (1, 256, 64, 64), (1, 64, 32, 32)]

@@ -29,7 +29,7 @@ from benchmarks.timing import interleaved, row  # noqa: E402
 from data import create_dataset  # noqa: E402
 from options.test_options import TestOptions  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
-from util.lab import rgb_to_lab  # noqa: E402
+from util.images.lab import rgb_to_lab  # noqa: E402
 
 MODES = {"aligned": "pix2pix", "unaligned": "cycle_gan", "colorization": "colorization"}
 COUNT = 20  # samples a round
@@ -107,7 +107,7 @@ def measure(rounds: int, workers: Sequence[int] = (), px: Sequence[int] = (256,)
             planes = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
             cases: dict[str, Callable[[], object]] = {
                 "Lab, scikit-image": lambda: [rgb2lab(pixels) for _ in range(COUNT)],
-                "Lab, util/lab.py": lambda: [rgb_to_lab(planes) for _ in range(COUNT)],
+                "Lab, util/images/lab.py": lambda: [rgb_to_lab(planes) for _ in range(COUNT)],
             }
             for side in px:
                 make_images(Path(folder, str(side)), side)

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.browser import open_page  # noqa: E402
-from util.result_folder import read_rows  # noqa: E402
-from util.result_page import ResultPage, set_metrics  # noqa: E402
+from util.results.folder import read_rows  # noqa: E402
+from util.results.gallery import ResultPage, set_metrics  # noqa: E402
 
 LABELS = ("real_A", "fake_B", "real_B")
 PAINT = """() => new Promise(done => new PerformanceObserver(list =>

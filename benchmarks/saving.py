@@ -23,10 +23,10 @@ from benchmarks.timing import interleaved, row  # noqa: E402
 from benchmarks.train_step import make, step  # noqa: E402
 from models.base_model import BaseModel  # noqa: E402
 from options.train_options import TrainOptions, keeping  # noqa: E402
-from util.interrupt import Interruptions  # noqa: E402
-from util.keeper import Keeper, Progress  # noqa: E402
-from util.pace import memory  # noqa: E402
-from util.visualizer import Visualizer  # noqa: E402
+from util.training.checkpointer import Keeper, Progress  # noqa: E402
+from util.training.pace import memory  # noqa: E402
+from util.training.signals import Interruptions  # noqa: E402
+from util.training.visualizer import Visualizer  # noqa: E402
 
 MODELS = ("pix2pix", "cycle_gan")
 WRITING_S = 4.0  # of steps beside a checkpoint at least, so that it can be written meanwhile

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from benchmarks.timing import interleaved, row  # noqa: E402
-from models.style_net import StyleNet  # noqa: E402
+from models.style.net import StyleNet  # noqa: E402
 from util.device import resolve_device  # noqa: E402
 
 SIZES = ((640, 427), (2048, 1366))

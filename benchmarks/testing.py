@@ -29,8 +29,8 @@ from benchmarks.timing import interleaved, row  # noqa: E402
 from data import create_dataset  # noqa: E402
 from models import create_model, networks  # noqa: E402
 from options.test_options import TestOptions  # noqa: E402
-from util.image_write import save_like  # noqa: E402
-from util.result_page import ResultPage  # noqa: E402
+from util.images.write import save_like  # noqa: E402
+from util.results.gallery import ResultPage  # noqa: E402
 
 NETS = {  # name -> netG, ngf, norm
     "resnet_6blocks_16": ("resnet_6blocks", 16, "instance"),

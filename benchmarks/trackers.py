@@ -23,8 +23,9 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.timing import interleaved, row  # noqa: E402
 from benchmarks.train_step import CASES, make, step  # noqa: E402
 from models.base_model import BaseModel  # noqa: E402
-from util import trackers, visdom_start  # noqa: E402
-from util.visualizer import Visualizer  # noqa: E402
+from util.trackers import guard as trackers  # noqa: E402
+from util.trackers import visdom_start  # noqa: E402
+from util.training.visualizer import Visualizer  # noqa: E402
 
 PORT = 8396
 SETTINGS = {

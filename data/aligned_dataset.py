@@ -10,8 +10,8 @@ from data.layout import domain_folders
 from data.pairs import Pair, pair_by_stem, read_pairs
 from data.transforms import size_before_crop
 from util.errors import BadImage, warn
-from util.image_header import Header
-from util.planes import Picture
+from util.images.header import Header
+from util.images.picture import Picture
 
 
 class AlignedDataset(BaseDataset):

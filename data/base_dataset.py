@@ -16,11 +16,11 @@ from data.image_folder import IMG_EXTENSIONS, list_images, subfolders
 from data.layout import hint, parent_hint
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
-from util.image_header import Header
-from util.image_read import range_of, read_picture
+from util.images.header import Header
+from util.images.levels import Levels, in_range
+from util.images.picture import Picture
+from util.images.read import range_of, read_picture
 from util.lazy import torch
-from util.levels import Levels, in_range
-from util.planes import Picture
 
 
 class BaseDataset(ABC):

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from util.errors import UserError, warn
+from util.images.levels import Levels
+from util.images.picture import Picture
 from util.lazy import torch
-from util.levels import Levels
-from util.planes import Picture
 
 Key = tuple[str, str]  # (file, side)
 MAGIC = 0x31454741  # of an entry's first number

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from data.transforms import Transform
 from util.errors import BadImage, UserError, say
-from util.image_header import Header, looks_cut_off, read_header
-from util.image_read import (
+from util.images.header import Header, looks_cut_off, read_header
+from util.images.picture import Sized
+from util.images.read import (
     Range,
     check_pixels,
     range_of,
@@ -19,7 +20,6 @@ from util.image_read import (
     without_range,
     wrong_channels,
 )
-from util.planes import Sized
 
 MOST_FILES = 30_000  # that the quick look opens; of more, so many at equal distances
 Size = tuple[int, int]  # (width, height) px

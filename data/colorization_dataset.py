@@ -4,11 +4,11 @@ import argparse
 import os
 
 from data.base_dataset import BaseDataset
-from util.image_read import range_of, read_picture
+from util.images.picture import Picture
+from util.images.read import range_of, read_picture
 from util.lazy import Lazy
-from util.planes import Picture
 
-lab = Lazy("util.lab")
+lab = Lazy("util.images.lab")
 
 
 class ColorizationDataset(BaseDataset):

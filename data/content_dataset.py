@@ -4,9 +4,9 @@ import argparse
 
 from data.base_dataset import BaseDataset, get_transform
 from util.errors import UserError
-from util.image import scaled_size
-from util.image_header import Header
-from util.image_read import load_image, range_of
+from util.images.convert import scaled_size
+from util.images.header import Header
+from util.images.read import load_image, range_of
 
 SMALLEST_PX = 16  # below, there is no content to speak of
 

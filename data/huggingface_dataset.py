@@ -12,8 +12,8 @@ from typing import Any
 
 from data.base_dataset import BaseDataset, get_params
 from util.errors import UserError, choose
-from util.image_read import decode_picture, range_of, read_bytes
-from util.planes import Picture
+from util.images.picture import Picture
+from util.images.read import decode_picture, range_of, read_bytes
 
 
 class HuggingfaceDataset(BaseDataset):

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from util.errors import UserError
-from util.image_read import load_image  # noqa: F401  (datasets find it here)
+from util.images.read import load_image  # noqa: F401  (datasets find it here)
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".pbm", ".bmp", ".tif", ".tiff",
                   ".webp", ".npy")  # fmt: skip

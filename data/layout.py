@@ -5,7 +5,7 @@ import os
 from data.image_folder import list_images, subfolders
 from data.pairs import stem_key
 from util.errors import BadImage
-from util.image_header import read_header
+from util.images.header import read_header
 
 Folders = tuple[str, str]
 KINDS = {"aligned": ("paired data", "pix2pix"), "unaligned": ("unpaired data", "cycle_gan"),

@@ -9,13 +9,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 
-from data.workers import batches_of
+from data.workers import batches_of, leave_to_parent
 from util.errors import BadImage, UserError, warn
-from util.interrupt import leave_to_parent
+from util.images.levels import in_unit
 from util.lazy import torch
-from util.levels import in_unit
 from util.seed import mix, seeded
-from util.training_state import tensors_in, with_tensors
+from util.tensors import tensors_in, with_tensors
 
 # More workers than cores is the user's choice.
 warnings.filterwarnings("ignore", message="This DataLoader will create")

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from util.errors import BadImage
-from util.image import scaled_size
+from util.images.convert import scaled_size
+from util.images.levels import Levels
+from util.images.picture import Picture, Planes
 from util.lazy import Lazy, torch
-from util.levels import Levels
-from util.planes import Picture, Planes
 
 vision = Lazy("torchvision.transforms")  # for rare modes; it takes as long to import as torch
 

@@ -95,3 +95,10 @@ def _deaf_to_children() -> Iterator[None]:
     finally:
         if number:
             signal.signal(number, before)
+
+
+def leave_to_parent(worker_number: int) -> None:
+    """For worker processes: whoever signals the whole group means the run, which ends them."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 
 from data.image_folder import is_image_file, make_dataset, subfolders  # noqa: E402
 from data.pairs import pair_by_stem, stem_key  # noqa: E402
+from scripts.side_by_side import eight_bit_header, glue, save  # noqa: E402
+from scripts.tool import ToolParser, for_each, refuse_inside, some  # noqa: E402
 from util.errors import UserError, one_line_errors  # noqa: E402
-from util.image_read import load_image  # noqa: E402
-from util.side_by_side import eight_bit_header, glue, save  # noqa: E402
-from util.tool import ToolParser, for_each, refuse_inside, some  # noqa: E402
+from util.images.read import load_image  # noqa: E402
 
 APART = (
     "keep the folders A/ and B/ apart, as trainA and trainB of one folder: "

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from util.drawing import pencil  # noqa: E402
+from scripts.drawing import pencil  # noqa: E402
 
 SIZE = 128  # px of a crop
 PAPER = np.array([243, 229, 196])  # sepia print: its white

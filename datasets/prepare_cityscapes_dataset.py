@@ -21,10 +21,10 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.side_by_side import glue, save  # noqa: E402
+from scripts.tool import ToolParser, for_each, refuse_inside  # noqa: E402
 from util.errors import UserError, one_line_errors  # noqa: E402
-from util.image_read import load_image  # noqa: E402
-from util.side_by_side import glue, save  # noqa: E402
-from util.tool import ToolParser, for_each, refuse_inside  # noqa: E402
+from util.images.read import load_image  # noqa: E402
 
 SIZE = (256, 256)
 PHASES = {"train": "train", "val": "test"}  # Cityscapes keeps the labels of its own test set

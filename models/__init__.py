@@ -15,9 +15,8 @@ from util.registry import Registry
 if TYPE_CHECKING:
     from models.base_model import BaseModel
 
-# `from models import networks` gives these, which are imported in earnest when they are used.
-networks, perceptual = Lazy("models.networks"), Lazy("models.perceptual")
-style_objective, speed = Lazy("models.style_objective"), Lazy("models.speed")
+# `from models import networks` gives this, which is imported in earnest when it is used.
+networks = Lazy("models.networks")
 
 registry = Registry("models", "model", base="BaseModel")
 

@@ -8,22 +8,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from models import networks, sizes, speed
-from util import checkpoint, distributed, snapshots
+from models import networks, sizes
+from models.compute import speed
+from models.compute.norms import set_test_mode
+from util import distributed
+from util.checkpoints import checkpoint as snapshots
+from util.checkpoints import weights as checkpoint
+from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_state, stateful_parts
+from util.checkpoints.transfer import transfer
 from util.direction import oriented
 from util.errors import UserError, say, warn
 from util.lazy import lr_scheduler, nn, torch
-from util.norm_modes import set_test_mode
+from util.page import Stage
 from util.seed import be_deterministic
-from util.stage import Stage
-from util.training_state import (
-    load_optimizers,
-    load_plateaus,
-    scheduler_state,
-    stateful_parts,
-    tensors_to,
-)
-from util.transfer import transfer
+from util.tensors import tensors_to
 
 
 class BaseModel(ABC):

@@ -6,7 +6,7 @@ from models.pix2pix_model import Pix2PixModel
 from util.errors import UserError
 from util.lazy import Lazy
 
-lab = Lazy("util.lab")
+lab = Lazy("util.images.lab")
 
 
 class ColorizationModel(Pix2PixModel):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from models import networks, speed
+from models import networks
 from models.base_model import BaseModel
+from models.compute import speed
 from util.errors import UserError
 from util.image_pool import ImagePool
 from util.lazy import torch

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import init
 
+from models.compute.sync_batch_norm import SyncBatchNorm2d
 from models.losses import GANLoss, cal_gradient_penalty  # noqa: F401  (the plug-in contract)
 from models.schedulers import get_scheduler  # noqa: F401  (the plug-in contract)
-from models.style_net import StyleNet
+from models.style.net import StyleNet
 from util.errors import UserError, choose
-from util.sync_batch_norm import SyncBatchNorm2d
 
 NormLayer = Callable[[int], nn.Module]  # channels -> layer
 

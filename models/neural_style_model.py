@@ -6,16 +6,15 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from models import style_objective
 from models.base_model import BaseModel
-from models.style_flags import add_style_flags, settings
+from models.style import objective as style_objective
+from models.style.flags import add_style_flags, settings
 from util import distributed
-from util.errors import UserError
-from util.health import NonFinite
-from util.image import fitted, im2tensor, save_image, tensor2im
-from util.image_read import load_given, load_image
+from util.errors import NonFinite, UserError
+from util.images.convert import fitted, im2tensor, save_image, tensor2im
+from util.images.read import load_given, load_image
 from util.lazy import F, torch
-from util.stage import Stage
+from util.page import Stage
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Units of the optimised picture on [-1, 1]: those of the classifier's input, in which the

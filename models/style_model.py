@@ -6,12 +6,12 @@ from __future__ import annotations
 import argparse
 import math
 
-from models import style_objective
 from models.base_model import BaseModel
-from models.style_flags import add_style_flags, settings
+from models.style import objective as style_objective
+from models.style.flags import add_style_flags, settings
 from util.errors import UserError
-from util.image import fitted, im2tensor
-from util.image_read import load_image
+from util.images.convert import fitted, im2tensor
+from util.images.read import load_image
 from util.lazy import torch
 
 

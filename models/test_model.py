@@ -3,7 +3,7 @@
 import argparse
 
 from models.base_model import BaseModel
-from util import checkpoint
+from util.checkpoints import weights as checkpoint
 from util.errors import UserError
 
 

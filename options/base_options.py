@@ -26,12 +26,13 @@ from models.choices import (
 from options import checks, types
 from options.parser import OptionParser
 from options.saved import NOT_SAVED, load_config, option_table, save_options
-from util import checkpoint, distributed
+from util import distributed
+from util.checkpoints import weights as checkpoint
 from util.device import DEVICE_HELP, resolve_device
 from util.direction import DIRECTIONS
 from util.errors import UserError, warn
 from util.seed import draw_seed
-from util.trackers import TRACKERS
+from util.trackers.guard import TRACKERS
 
 
 class BaseOptions(ABC):

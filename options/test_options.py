@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from models.architecture import describe_generator
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
-from util import checkpoint
-from util.architecture import describe_generator
+from util.checkpoints import weights as checkpoint
 from util.errors import UserError, warn
 
 # What the weights were trained as: another value could only do harm, and is refused.

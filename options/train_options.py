@@ -11,12 +11,13 @@ from models.schedulers import LR_POLICIES
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
-from util import distributed, snapshots
+from util import distributed
+from util.checkpoints import checkpoint as snapshots
 from util.errors import UserError, warn
-from util.health import ON_NAN
-from util.keeper import SavePlan
-from util.training_html import About
-from util.visualizer import Reporter
+from util.training.checkpointer import SavePlan
+from util.training.nan_guard import ON_NAN
+from util.training.visualizer import Reporter
+from util.training_page.html import About
 
 # Not taken over from the run that `--continue_train` goes on with.
 OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
@@ -148,7 +149,7 @@ def _place(opt: argparse.Namespace) -> list[str]:
 
 
 def keeping(opt: argparse.Namespace) -> dict[str, Any]:
-    """How the run is kept safe, as arguments of `util.keeper.Keeper`."""
+    """How the run is kept safe, as arguments of `util.training.checkpointer.Keeper`."""
     return {
         "run_dir": opt.run_dir,
         "seed": opt.seed,
@@ -168,7 +169,7 @@ def keeping(opt: argparse.Namespace) -> dict[str, Any]:
 def showing(
     opt: argparse.Namespace, options: TrainOptions, dataset: Loader, model: Reporter
 ) -> dict[str, Any]:
-    """What the run shows and when, as arguments of `util.visualizer.Visualizer`."""
+    """What the run shows and when, as arguments of `util.training.visualizer.Visualizer`."""
     command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name, *_place(opt)]
     return {
         "about": About(opt.model, opt.gan_mode, resume_command(opt), options.differing()),

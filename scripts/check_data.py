@@ -29,9 +29,9 @@ from data.layout import likely_modes  # noqa: E402
 from models.sizes import accepted_sides, check_image_sizes  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from util.errors import BadImage, UserError, one_line_errors, say  # noqa: E402
-from util.html import Page  # noqa: E402
-from util.image import tensor2im  # noqa: E402
+from util.images.convert import tensor2im  # noqa: E402
 from util.machine import cores  # noqa: E402
+from util.page import Page  # noqa: E402
 
 PHASES = ("train", "val", "test")
 THUMBNAILS = 24  # of a side of a phase

@@ -16,10 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.tool import ToolParser  # noqa: E402
 from util.errors import UserError, one_line_errors, say  # noqa: E402
-from util.result_folder import Row, is_ours, read_metrics, read_rows  # noqa: E402
-from util.result_page import ResultPage, set_metrics  # noqa: E402
-from util.tool import ToolParser  # noqa: E402
+from util.results.folder import Row, is_ours, read_metrics, read_rows  # noqa: E402
+from util.results.gallery import ResultPage, set_metrics  # noqa: E402
 
 PICTURE_PX = 256
 Tests = dict[str, dict[str, Row]]  # name of a test -> stem -> row

@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from data.image_folder import make_dataset  # noqa: E402
-from util import drawing  # noqa: E402
+from scripts import drawing  # noqa: E402
+from scripts.side_by_side import eight_bit_header, glue, save  # noqa: E402
+from scripts.tool import ToolParser, for_each, refuse_inside, some  # noqa: E402
 from util.errors import UserError, choose, one_line_errors  # noqa: E402
-from util.image_read import load_image  # noqa: E402
-from util.side_by_side import eight_bit_header, glue, save  # noqa: E402
-from util.tool import ToolParser, for_each, refuse_inside, some  # noqa: E402
+from util.images.read import load_image  # noqa: E402
 
 METHODS = {"canny": drawing.lines, "sobel": drawing.pencil}
 SIGMA = {"canny": 2.0, "sobel": 0.0}

@@ -22,8 +22,9 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 from options.saved import load_config  # noqa: E402
+from scripts.curves import AXES, Curves, along, losses  # noqa: E402
 from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn  # noqa: E402
-from util.metrics import AXES, Columns, Curves, along, losses, read_metrics  # noqa: E402
+from util.training.log import Columns, read_metrics  # noqa: E402
 
 OF_THE_PLACE = ("name", "suffix", "checkpoints_dir")  # options that any two runs differ in
 
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     runs = read_runs([find_run(run, args.checkpoints_dir) for run in args.runs], args.x)
     panels, labels = choose_panels(runs, args.losses, args.smooth), [run.label for run in runs]
     try:
-        from util import plots  # needs matplotlib, which nothing else does
+        from scripts import plotting as plots  # needs matplotlib, which nothing else does
     except ModuleNotFoundError as missing:
         raise UserError(f"{missing}; pip install -r requirements.txt") from None
     try:

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import train  # noqa: E402
-from util import checkpoint, snapshots  # noqa: E402
+from util.checkpoints import checkpoint as snapshots  # noqa: E402
+from util.checkpoints import weights as checkpoint  # noqa: E402
 from util.errors import UserError, one_line_errors  # noqa: E402
 
 

@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 
 from data.image_folder import make_dataset  # noqa: E402
 from data.pairs import stem_key  # noqa: E402
+from scripts.tool import ToolParser, for_each, refuse_inside, some, write  # noqa: E402
 from util.errors import UserError, one_line_errors, warn  # noqa: E402
-from util.tool import ToolParser, for_each, refuse_inside, some, write  # noqa: E402
 
 SPLITS = ("train", "val", "test")
 

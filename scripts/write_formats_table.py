@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from data.transforms import build  # noqa: E402
-from util.image_header import read_header  # noqa: E402
-from util.image_read import read_picture  # noqa: E402
-from util.image_write import save_like  # noqa: E402
+from util.images.header import read_header  # noqa: E402
+from util.images.read import read_picture  # noqa: E402
+from util.images.write import save_like  # noqa: E402
 
 PAGE = ROOT / "docs" / "formats.md"
 SIZE = (24, 18)  # width and height px of a specimen

@@ -18,7 +18,7 @@ from PIL import Image
 
 import test as test_script
 import train as train_script
-from util.page_data import Chunks
+from util.training_page.chunks import Chunks
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--ngf", "8", "--ndf", "8", "--load_size", "34", "--crop_size", "32", "--num_threads", "0",

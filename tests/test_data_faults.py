@@ -30,7 +30,7 @@ from tests.helpers import (
 )
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util import image_read
+from util.images import read as image_read
 
 RESNET = ["--model", "pix2pix", "--netG", "resnet_6blocks", "--name", "p", *TINY]
 ONE_EPOCH = ["--n_epochs", 1, "--n_epochs_decay", 0]

@@ -12,7 +12,8 @@ from scripts.write_options_reference import reference
 from tests.helpers import ROOT, TINY, make_aligned, photo, script
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util import get_data, visdom_server
+from util.downloads import get_data
+from util.trackers import visdom_server
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOOLS = ["datasets/combine_A_and_B.py", "datasets/prepare_cityscapes_dataset.py",

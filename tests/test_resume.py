@@ -26,8 +26,10 @@ from tests.helpers import (
     timeless,
 )
 from tests.helpers import train as run_train
-from util import atomic, checkpoint, snapshots
-from util.background import Writer
+from util import atomic
+from util.checkpoints import checkpoint as snapshots
+from util.checkpoints import weights as checkpoint
+from util.threads import Writer
 
 CPU = ["--gpu_ids", "-1"]
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", "1"]
@@ -396,7 +398,7 @@ class TestFailingDisks:
 
 
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path, pairs, monkeypatch, capsys):
-    from util.visualizer import Visualizer
+    from util.training.visualizer import Visualizer
 
     def full(*args):
         raise OSError(28, "No space left on device", "loss_log.txt")

@@ -13,7 +13,7 @@ from scripts import rerun
 from tests.helpers import TINY, make_aligned, make_single, pictures, style_flags
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util import checkpoint
+from util.checkpoints import weights as checkpoint
 
 SIZES = {"resnet_6blocks": 32, "resnet_9blocks": 32, "unet_128": 128, "unet_256": 256}
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 import models
-from models import choices, networks, perceptual
+from models import choices, networks
+from models.style import perceptual
 from tests.helpers import environment
 from util.lazy import Lazy
 

@@ -19,8 +19,8 @@ from tests.helpers import (
 )
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util import checkpoint
-from util.training_page import TrainingPage
+from util.checkpoints import weights as checkpoint
+from util.training_page.page import TrainingPage
 
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", "--name", "p", *TINY]
 ONE_EPOCH = ["--n_epochs", 1, "--n_epochs_decay", 0]

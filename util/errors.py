@@ -1,5 +1,6 @@
 """Mistakes a user can mend, told in one line."""
 
+import argparse
 import errno
 import functools
 import os
@@ -7,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import TextIO, TypeVar
+from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -28,6 +29,18 @@ class BadImage(UserError):
     def __init__(self, path: str, why: str, remedy: str = "replace or remove the file") -> None:
         super().__init__(f"{path}: {why}; {remedy}")
         self.path, self.why = path, why
+
+
+class NonFinite(UserError):
+    """A loss or a gradient is NaN or infinite."""
+
+    exit_code = 3
+
+
+class SaveError(UserError):
+    """A checkpoint could not be written; the ones before it are as they were."""
+
+    exit_code = 1
 
 
 class Stopped(Exception):
@@ -52,6 +65,14 @@ def choose(flag: str, name: str, table: dict[str, T]) -> T:
         near = did_you_mean(str(name), names)
         raise UserError(f"--{flag} {name}: accepted: {', '.join(names)}{near}")
     return table[name]
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """For commands of their own: a wrong command line is told in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """argparse's way out, in our form."""
+        raise UserError(f"{' '.join(message.split())}; --help shows the manual")
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

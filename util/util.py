@@ -2,7 +2,7 @@
 
 import os
 
-from util.image import save_image, tensor2im  # noqa: F401
+from util.images.convert import save_image, tensor2im  # noqa: F401
 
 
 def mkdirs(paths: str | list[str]) -> None:

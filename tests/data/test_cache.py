@@ -16,7 +16,7 @@ from data.transforms import PREPROCESS_MODES
 from options.train_options import TrainOptions
 from tests.helpers import TINY, make_aligned, make_unaligned, photo
 from util.errors import UserError
-from util.levels import in_range
+from util.images.levels import in_range
 from util.seed import seeded
 
 

@@ -9,7 +9,7 @@ from options.train_options import TrainOptions
 from tests.helpers import TINY, make_data, needed_flags, pictures
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util import checkpoint
+from util.checkpoints import weights as checkpoint
 
 TRAINABLE = [name for name in models.registry.names() if name != "test"]
 

@@ -20,7 +20,7 @@ from tests.helpers import (
     two_processes,
 )
 from tests.helpers import train as run_train
-from util import checkpoint
+from util.checkpoints import weights as checkpoint
 
 WORKER = ROOT / "tests" / "util" / "distributed_worker.py"
 

@@ -12,10 +12,11 @@ from util import util
 from util.device import resolve_device
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, one_line_errors
-from util.image import save_image, tensor2im, unique_stems
 from util.image_pool import ImagePool
+from util.images.convert import save_image, tensor2im
+from util.results.writer import unique_stems
 from util.seed import mix, seeded
-from util.visualizer import crossed
+from util.training.visualizer import crossed
 
 
 def test_the_registry_lists_files_and_finds_classes():

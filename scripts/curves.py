@@ -1,0 +1,112 @@
+"""Reading metrics.jsonl, and what a training's curves are drawn over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy
+
+from util.errors import UserError
+from util.trackers.base import NOT_LOSSES
+from util.training.log import Columns
+
+
+def losses(columns: Columns) -> list[str]:
+    """Names of the losses that have a value anywhere, in the log's order."""
+    return [n for n, v in columns.items() if n not in NOT_LOSSES and not np.isnan(v).all()]
+
+
+def _new_images(columns: Columns) -> np.ndarray:
+    """Images between a line and the one before. A run taken up from weights alone counts anew."""
+    new = np.diff(columns["images"], prepend=0)
+    return np.where(new < 0, columns["images"], new)
+
+
+def images(columns: Columns) -> np.ndarray:
+    """Images seen in the run."""
+    return np.cumsum(_new_images(columns))
+
+
+def epochs(columns: Columns) -> np.ndarray:
+    """Epochs done, with the fraction of the one at work."""
+    epoch, iters, total = columns["epoch"], columns["iters"], images(columns)
+    begins = total - iters  # images before the epoch
+    later = np.diff(epoch) > 0
+    sizes = np.diff(begins)[later] / np.diff(epoch)[later]
+    size = np.median(sizes) if len(sizes) else iters.max()
+    return epoch - 1 + np.minimum(iters / size, 1)
+
+
+def hours(columns: Columns) -> np.ndarray:
+    """Time of the steps, and of waiting for data."""
+    per_image_s = np.nan_to_num(columns["time_s"]) + np.nan_to_num(columns["data_s"])
+    return np.cumsum(_new_images(columns) * per_image_s) / 3600
+
+
+AXES: dict[str, Callable[[Columns], np.ndarray]] = {
+    "images": images, "epoch": epochs, "hours": hours,
+}  # fmt: skip
+
+
+def along(axis: str, columns: Columns, file: Path) -> np.ndarray:
+    """(N,) positions of the lines on an axis; UserError if the log does not tell."""
+    try:
+        return AXES[axis](columns)
+    except KeyError as missing:
+        raise UserError(
+            f"{file}: no {missing} in its lines, so --x {axis} cannot be drawn; try --x images"
+        ) from None
+
+
+def smoothed(values: np.ndarray, weight: float) -> np.ndarray:
+    """Exponential moving average, corrected for its start; NaN stays and counts for nothing.
+
+    Args:
+        weight: of what came before, in [0, 1).
+    """
+    there, result = ~np.isnan(values), values.copy()
+    sums = scipy.signal.lfilter([1 - weight], [1, -weight], values[there])
+    result[there] = sums / (1 - weight ** np.arange(1, there.sum() + 1))
+    return result
+
+
+def thinned(x: np.ndarray, y: np.ndarray, pieces: int = 600) -> tuple[np.ndarray, np.ndarray]:
+    """A curve of at most two points a piece, its lowest and its highest, so that no peak is lost.
+
+    Args:
+        x, y: (N,) each.
+    """
+    if len(y) <= 2 * pieces:
+        return x, y
+    kept = []
+    for piece in np.array_split(np.arange(len(y)), pieces):
+        if np.isnan(y[piece]).all():
+            kept += [piece[0]]
+        else:
+            kept += sorted({piece[np.nanargmin(y[piece])], piece[np.nanargmax(y[piece])]})
+    return x[kept], y[kept]
+
+
+@dataclass
+class Curves:
+    """What one panel of a plot shows.
+
+    Args:
+        smooth: weight of what came before, in [0, 1).
+        logged: run -> (N,) x and (N,) y, NaN for gaps.
+    """
+
+    title: str
+    smooth: float
+    logged: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    def smoothed(self, run: str) -> tuple[np.ndarray, np.ndarray]:
+        """A run's x and smoothed y."""
+        x, y = self.logged[run]
+        return x, smoothed(y, self.smooth)
+
+    def last(self, run: str) -> float:
+        """The last smoothed value of a run; NaN if there is none."""
+        y = self.smoothed(run)[1] if run in self.logged else np.array([])
+        return float(y[~np.isnan(y)][-1]) if not np.isnan(y).all() else float("nan")

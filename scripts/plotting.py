@@ -1,0 +1,151 @@
+"""Curves of several runs, as a PNG and as a page with SVG in it. The one user of matplotlib."""
+
+import io
+import re
+import warnings
+from pathlib import Path
+
+import matplotlib
+from dominate import tags
+from dominate.util import raw
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scripts.curves import Curves, thinned
+from util import atomic
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+INK = "#123457"  # stands for the text's colour, which the page chooses: dark or light
+COLORS = matplotlib.color_sequences["tab10"]
+DASHES = ("-", "--", ":", "-.")  # for the runs after the tenth
+PANEL_INCHES = (5.0, 3.0)
+STYLE = """
+:root{color-scheme:light dark;--line:#8884;--dim:#777}
+body{font:16px/1.5 system-ui,sans-serif;max-width:1400px;margin:0 auto;padding:1rem}
+h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.1rem}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;color:var(--dim);margin:0 0 1rem}
+dd{margin:0}
+ul{list-style:none;padding:.5rem 0;margin:0;display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;
+position:sticky;top:0;background:Canvas}li{overflow-wrap:anywhere}li svg{width:2rem;height:.7rem}
+main{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}
+main svg{width:100%;height:auto}.table{overflow-x:auto}table{border-collapse:collapse}
+td,th{border-top:1px solid var(--line);padding:.2rem 1rem .2rem 0;text-align:left;
+max-width:30rem;overflow-wrap:anywhere;vertical-align:top}
+td{font-variant-numeric:tabular-nums}
+"""
+
+
+def _look(label: str, labels: list[str]) -> dict[str, object]:
+    """A run looks the same in every panel."""
+    place = labels.index(label)
+    dash = DASHES[place // len(COLORS) % len(DASHES)]
+    return {"color": COLORS[place % len(COLORS)], "linestyle": dash}
+
+
+def _draw(axes: Axes, curves: Curves, labels: list[str], x_name: str) -> None:
+    for label, (x, y) in curves.logged.items():
+        look = _look(label, labels)
+        alone = {"marker": "."} if len(x) == 1 else {}
+        if curves.smooth:
+            axes.plot(*thinned(x, y), alpha=0.35, linewidth=0.8, **look)
+        axes.plot(*thinned(*curves.smoothed(label)), linewidth=1.4, **look, **alone)
+    axes.set_title(curves.title, parse_math=False)
+    axes.set_xlabel(x_name)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _settings(ink: str) -> dict[str, object]:
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    return dict.fromkeys(inked, ink) | {
+        "svg.fonttype": "none", "font.size": 9, "axes.formatter.useoffset": False,
+    }  # fmt: skip
+
+
+def save_png(path: Path, all_curves: list[Curves], labels: list[str], x_name: str) -> None:
+    """All panels in one picture, two or three beside each other, the runs' names above."""
+    across = min(len(all_curves), 2 if len(all_curves) <= 4 else 3)
+    down = -(-len(all_curves) // across)
+    head = 0.3 * -(-len(labels) // across) + 0.2  # inches
+    size = (PANEL_INCHES[0] * across, PANEL_INCHES[1] * down + head)
+    with matplotlib.rc_context(_settings("black")), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name that the font cannot write
+        figure = Figure(size, layout="constrained")
+        figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head / size[1]))
+        grid = figure.subplots(down, across, squeeze=False).flat
+        for axes, curves in zip(grid, all_curves, strict=False):
+            _draw(axes, curves, labels, x_name)
+        for axes in list(grid)[len(all_curves) :]:
+            axes.set_axis_off()
+        handles = [matplotlib.lines.Line2D([], [], **_look(label, labels)) for label in labels]
+        names = [f" {_shortened(label)}" for label in labels]  # "_x" alone would be left out
+        legend = figure.legend(handles, names, loc="upper left", ncols=across, frameon=False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=110, facecolor="white")
+    atomic.write(path, file.getvalue())
+
+
+def _shortened(label: str, most: int = 60) -> str:
+    return label if len(label) <= most else f"...{label[3 - most :]}"
+
+
+def _svg(curves: Curves, labels: list[str], x_name: str) -> str:
+    """A panel as an element of a page, which colours its text."""
+    settings = _settings(INK) | {"svg.hashsalt": curves.title}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure = Figure(PANEL_INCHES, layout="constrained")
+        _draw(figure.subplots(), curves, labels, x_name)
+        figure.axes[0].patch.set_visible(False)
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    svg = file.getvalue()
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])  # ids are for one page, once
+    return svg.replace(INK, "currentColor")
+
+
+def save_page(
+    path: Path,
+    all_curves: list[Curves],
+    labels: list[str],
+    x_name: str,
+    facts: dict[str, str],
+    tables: list[tuple[str, list[list[str]]]],
+) -> None:
+    """The curves, and below them tables: (heading, rows), the first row their head."""
+    head = tags.head(
+        tags.meta(charset="utf-8"),
+        tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        tags.meta(**{"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        tags.title(f"Runs: {', '.join(labels)}"),
+        tags.style(raw(STYLE)),
+    )
+    body = tags.body(tags.h1(f"{len(labels)} runs" if len(labels) > 1 else labels[0]))
+    body.add(tags.dl(*(part for k, v in facts.items() for part in (tags.dt(k), tags.dd(v)))))
+    body.add(tags.ul(*(tags.li(raw(_swatch(label, labels)), " ", label) for label in labels)))
+    body.add(tags.main(*(raw(_svg(curves, labels, x_name)) for curves in all_curves)))
+    for heading, rows in tables:
+        if len(rows) > 1:
+            body.add(tags.h2(heading), tags.div(_table(rows), cls="table"))
+    page = f"<!DOCTYPE html>\n{tags.html(head, body, lang='en').render(pretty=False)}\n"
+    atomic.write(path, page.encode("utf-8", "replace"))
+
+
+def _swatch(label: str, labels: list[str]) -> str:
+    look = _look(label, labels)
+    dash = {"-": "", "--": "8 4", ":": "2 3", "-.": "8 3 2 3"}[look["linestyle"]]
+    color = matplotlib.colors.to_hex(look["color"])
+    return (
+        '<svg viewBox="0 0 32 10" aria-hidden="true"><path d="M0 5H32" stroke-width="3" '
+        f'stroke="{color}" stroke-dasharray="{dash}"/></svg>'
+    )
+
+
+def _table(rows: list[list[str]]) -> tags.table:
+    table = tags.table(tags.tr(*(tags.th(cell) for cell in rows[0])))
+    for name, *cells in rows[1:]:
+        table.add(tags.tr(tags.th(name), *(tags.td(cell) for cell in cells)))
+    return table

@@ -1,0 +1,124 @@
+"""What the command line tools share: a strict parser, and work on many files."""
+
+import argparse
+import functools
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from tqdm import tqdm
+
+from util import atomic
+from util.errors import CANNOT_WRITE, OneLineParser, UserError, did_you_mean
+from util.machine import cores
+
+WORKERS_MOST = 61  # Windows waits for no more processes
+
+
+class ToolParser(OneLineParser):
+    """--help shows the manual; a wrong command line is told in one line.
+
+    Args:
+        manual: the script's docstring.
+    """
+
+    def __init__(self, manual: str) -> None:
+        super().__init__(
+            description=manual,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def parse_args(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
+        args, unknown = self.parse_known_args(argv)
+        if unknown:
+            near = did_you_mean(unknown[0], self._option_string_actions)
+            self.error(f"{unknown[0]}: no such flag{near}")
+        return args
+
+
+def some(paths: list[str], where: str) -> list[str]:
+    """The paths, or one line if there are none."""
+    if not paths:
+        raise UserError(f"{where}: no image in it; give the folder that holds the images")
+    return paths
+
+
+def refuse_inside(out: str | Path, folder: str | Path, flag: str) -> None:
+    """What is written must not come to lie among what is read."""
+    there = next(path for path in (Path(out), *Path(out).absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"{flag} {out}: {there} is a file; give a folder")
+    if Path(out).resolve().is_relative_to(Path(folder).resolve()):
+        raise UserError(f"{flag} {out}: inside {folder}, which is read; give another folder")
+
+
+def write(path: Path, content: bytes) -> None:
+    """Whole or not at all, making folders.
+
+    Raises:
+        OSError: with the path, whatever the system names.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def for_each(work: Callable[..., None], jobs: Sequence[tuple], parallel: bool = True) -> None:
+    """work(*job) for every job, in several processes.
+
+    Args:
+        work: a function at the top level of a module, which processes find by its name.
+
+    Raises:
+        UserError: with exit code 1: files failed; the others are done.
+        OSError: nothing more can be written.
+    """
+    attempt = functools.partial(_attempt, work)
+    outcomes = _in_processes(attempt, jobs) if parallel else map(attempt, jobs)
+    shown = tqdm(outcomes, total=len(jobs), disable=None, leave=False)
+    if not (faults := [fault for fault in shown if fault]):
+        return
+    if len(faults) == 1:
+        raise _failed(faults[0])
+    more = "; ..." if len(faults) > 3 else ""
+    raise _failed(f"{len(faults)} of {len(jobs)} failed: {'; '.join(faults[:3])}{more}")
+
+
+def _in_processes(attempt: Callable[[tuple], str], jobs: Sequence[tuple]) -> Iterator[str]:
+    workers = min(cores(), WORKERS_MOST, len(jobs)) or 1
+    chunk = max(1, min(16, len(jobs) // (4 * workers)))
+    try:
+        # Ctrl-C reaches all processes: this one ends the others, which finish their files.
+        with ProcessPoolExecutor(
+            workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+        ) as pool:
+            yield from pool.map(attempt, jobs, chunksize=chunk)
+    except BrokenProcessPool as error:
+        raise _failed(
+            "a worker process was killed, as happens when memory runs out; "
+            "free some and give the command again"
+        ) from error
+
+
+def _attempt(work: Callable[..., None], job: tuple) -> str:
+    """What is wrong with a job's files; empty if all went well."""
+    try:
+        work(*job)
+    except UserError as error:
+        return str(error)
+    except OSError as error:
+        if error.errno in CANNOT_WRITE:
+            raise
+        return f"{error.filename}: {error.strerror}"
+    return ""
+
+
+def _failed(message: str) -> UserError:
+    error = UserError(message)
+    error.exit_code = 1
+    return error

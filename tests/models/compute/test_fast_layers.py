@@ -1,0 +1,117 @@
+"""Faster forms of layers give torch's numbers, forwards and backwards."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from models import networks
+from models.compute import winograd
+from models.compute.fast_layers import Conv3x3, Doubling, Halving, InstanceNorm2d, use_fast_layers
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+def close(ours: torch.Tensor, torchs: torch.Tensor) -> None:
+    """Equal within 1e-5 of the largest number."""
+    assert (ours - torchs).abs().max() <= 1e-5 * torchs.abs().max()
+
+
+@pytest.mark.parametrize("memory_format", FORMATS, ids=str)
+@pytest.mark.parametrize("n", [1, 3])
+def test_instance_norm_is_torchs(n, memory_format):
+    x = torch.randn(n, 5, 17, 12).mul_(3).add_(1).to(memory_format=memory_format).requires_grad_()
+    fast = nn.Sequential(nn.InstanceNorm2d(5))
+    use_fast_layers(fast)
+    assert type(fast[0]) is InstanceNorm2d
+    grad = torch.randn(n, 5, 17, 12)
+    ours, torchs = fast(x), F.instance_norm(x)
+    close(ours, torchs)
+    close(*(torch.autograd.grad(out, x, grad)[0] for out in (ours, torchs)))
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("bias", [True, False])
+def test_winograd_is_a_convolution(padding, bias, monkeypatch):
+    monkeypatch.setattr(winograd, "MOST_TILES", 8)  # in several pieces
+    x = torch.randn(2, 5, 17, 23, requires_grad=True)
+    conv = nn.Conv2d(5, 7, 3, padding=padding, bias=bias)
+    ours = winograd.conv3x3(x, conv.weight, conv.bias, conv.padding)
+    exact = conv.double()(x.double())
+    close(ours, exact.float())
+    grad, wanted = torch.randn_like(ours), [x, *conv.float().parameters()]
+    found = torch.autograd.grad(winograd.conv3x3(x, *_parts(conv)), wanted, grad)
+    for one, other in zip(found, torch.autograd.grad(conv(x), wanted, grad), strict=True):
+        close(one, other)
+
+
+def _parts(conv: nn.Conv2d) -> tuple:
+    return conv.weight, conv.bias, conv.padding
+
+
+def test_winograd_has_a_second_derivative():
+    x, weight = torch.randn(1, 4, 10, 10, requires_grad=True), torch.randn(4, 4, 3, 3)
+    weight.requires_grad_()
+    found = []
+    for out in (winograd.conv3x3(x, weight, None, (0, 0)), F.conv2d(x, weight)):
+        (slope,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(slope.square().sum(), weight)[0])
+    close(*found)
+
+
+def test_large_convolutions_are_winograds_and_others_torchs(monkeypatch):
+    calls = []
+    monkeypatch.setattr(winograd, "conv3x3", lambda x, *_: calls.append(x.shape) or x)
+    net = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 8, 3))
+    use_fast_layers(net)
+    assert [type(layer) for layer in net] == [Conv3x3, Conv3x3]
+    net(torch.zeros(1, 256, 64, 64))
+    net(torch.zeros(1, 256, 8, 8))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        net(torch.zeros(1, 256, 64, 64))
+    assert calls == [(1, 256, 64, 64)]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("kind", "fast"), [(nn.Conv2d, Halving), (nn.ConvTranspose2d, Doubling)])
+def test_scaling_by_one_product_is_the_convolution(kind, fast, bias, monkeypatch):
+    monkeypatch.setattr("models.compute.fast_layers._has_more_weights", lambda conv, px: True)
+    plain = kind(3, 5, 4, 2, 1, bias=bias)
+    ours = nn.Sequential(copy.deepcopy(plain))
+    use_fast_layers(ours)
+    assert type(ours[0]) is fast
+    x = torch.randn(2, 3, 6, 8, requires_grad=True)
+    expected = plain(x)
+    close(ours(x), expected)
+    grad = torch.randn_like(expected)
+    found = torch.autograd.grad(ours(x), [x, *ours.parameters()], grad)
+    for one, other in zip(
+        found, torch.autograd.grad(expected, [x, *plain.parameters()], grad), strict=True
+    ):
+        close(one, other)
+
+
+def test_other_convolutions_stay_torchs():
+    layers = [nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 5),
+              nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 4, 2),
+              nn.ConvTranspose2d(4, 4, 3, 2, 1, output_padding=1)]  # fmt: skip
+    kinds = [type(layer) for layer in layers]
+    use_fast_layers(nn.Sequential(*layers))
+    assert [type(layer) for layer in layers] == kinds
+
+
+def test_a_network_stays_what_it_is():
+    net = networks.define_G(3, 3, 8, "resnet_6blocks", "instance")
+    before, image = list(net.state_dict()), torch.rand(2, 3, 32, 32)
+    expected = net(image)
+    use_fast_layers(net)
+    assert list(net.state_dict()) == before
+    close(net(image), expected)
+    other = copy.deepcopy(net)
+    with torch.no_grad():
+        other.model[1].weight.zero_()
+    close(net(image), expected)
+    norms = [layer for layer in net.modules() if isinstance(layer, nn.InstanceNorm2d)]
+    assert {type(norm) for norm in norms} == {InstanceNorm2d}

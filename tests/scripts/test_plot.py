@@ -1,0 +1,194 @@
+"""scripts/plot.py: runs side by side, from whatever their logs hold."""
+
+import html
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import curves as metrics
+from scripts import plot
+from tests.helpers import CHROMIUM, ROOT, environment, needs_browser
+
+COLORS = ["#1f77b4", "#ff7f0e"]  # of the first run and the second
+
+
+def record(images: int, epoch_size: int = 10, **losses) -> dict:
+    epoch = (images - 1) // epoch_size + 1
+    about = {"epoch": epoch, "iters": images - (epoch - 1) * epoch_size, "images": images,
+             "lr": 0.0002, "time_s": 3.0, "data_s": 1.0}  # fmt: skip
+    return about | losses
+
+
+def write_log(folder: Path, records: list, end: str = "") -> Path:
+    folder.mkdir(parents=True)
+    lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
+    (folder / "metrics.jsonl").write_text("".join(line + "\n" for line in lines) + end)
+    return folder
+
+
+def write_run(folder: Path, count: int = 30, **values) -> Path:
+    losses = values or {"G_L1": 2.0}
+    return write_log(folder, [record(5 * i, **losses) for i in range(1, count + 1)])
+
+
+def run(*argv: object) -> str:
+    """The page that is written into plots/."""
+    assert plot.main([str(word) for word in argv]) == 0
+    assert Image.open("plots/plot.png").width > 400
+    return Path("plots/index.html").read_text()
+
+
+def panels(page: str) -> list[str]:
+    return re.findall(r"<svg.*?</svg>", page[page.index("<main>") :], flags=re.DOTALL)
+
+
+def title(panel: str) -> str:
+    return html.unescape(re.findall(r"<text [^>]*>([^<]*)</text>", panel)[-1])
+
+
+def table(page: str, heading: str) -> dict[str, list[str]]:
+    rows = re.search(rf"<h2>{heading}</h2>.*?</table>", page, flags=re.DOTALL)[0].split("<tr>")[2:]
+    cells = [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in rows]
+    return {name: values for name, *values in cells}
+
+
+def test_each_loss_has_a_panel_with_the_runs_that_have_it(tmp_path):
+    write_run(tmp_path / "checkpoints" / "a", G_L1=2.0, D_real=0.5)
+    write_run(tmp_path / "checkpoints" / "b", G_L1=3.0, idt_A=0.1)
+    (tmp_path / "checkpoints/a/train_opt.yaml").write_text("name: a\nngf: 64\nlr: 0.1\n")
+    (tmp_path / "checkpoints/b/train_opt.yaml").write_text("name: b\nngf: 8\nlr: 0.1\n")
+    page = run("a", "checkpoints/b")  # a name, and a folder
+    found = {title(panel): [panel.count(f"stroke: {color}") for color in COLORS]
+             for panel in panels(page)}  # fmt: skip
+    assert found == {"G_L1": [2, 2], "D_real": [2, 0], "idt_A": [0, 2],
+                     "learning rate": [1, 1], "images/s": [2, 2]}  # fmt: skip
+    last = table(page, "Last values, smoothed")
+    assert last["G_L1"] == ["2", "3"] and last["D_real"] == ["0.5", "–"]
+    assert last["images"] == ["150", "150"] and last["epoch"] == ["15.00", "15.00"]
+    assert last["images/s"] == ["0.25", "0.25"]
+    assert table(page, "Options that differ") == {"--ngf": ["64", "8"]}
+
+
+def test_chosen_losses_only(tmp_path):
+    write_run(tmp_path / "a", G_L1=2.0, D_real=0.5, D_fake=0.5)
+    assert [title(p) for p in panels(run("a", "--losses", "D_fake", "G_L1"))] == ["D_fake", "G_L1"]
+
+
+def test_logs_that_are_not_whole(tmp_path, capsys):
+    """null, a line cut off at the end, an empty one, one of another program, a log of one line."""
+    lines = [record(5, G=1.0), "", record(10, G=None), "hello", record(15, G=1.0)]
+    write_log(tmp_path / "a", lines, end='{"epoch": 2, "ite')
+    write_log(tmp_path / "b", [record(5, G=7.0)])
+    write_log(tmp_path / "c", [], end='{"epoch"')
+    page = run("a", "b", "c")
+    told = capsys.readouterr().err
+    assert "a/metrics.jsonl: line 4 is no record of losses (1 such lines left out)" in told
+    assert "c: no losses in its metrics.jsonl yet; left out" in told and told.count("\n") == 2
+    assert table(page, "Last values, smoothed")["G"] == ["1", "7"]
+
+
+def test_the_same_run_twice_and_two_runs_of_one_name(tmp_path, capsys):
+    for place in ("x", "y"):
+        write_run(tmp_path / place / "maps")
+    page = run("x/maps", tmp_path / "x" / "maps", "y/maps", "x/maps/metrics.jsonl")
+    assert capsys.readouterr().err.count("given twice, drawn once") == 2
+    assert re.findall(r"</svg> (.*?)</li>", page) == ["x/maps", "y/maps"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("facade", "facade: no run with a metrics.jsonl, there or in checkpoints; did you mean "
+                   "facades?"),
+        ("zzz", "runs there: empty, facades"),
+        ("elsewhere/facades --checkpoints_dir nowhere", "nowhere; give the folder of a run"),
+        ("facades --losses G_l1", "--losses G_l1: accepted: G_L1; did you mean G_L1?"),
+        ("facades --smooth 1", "--smooth 1: accepted: from 0 to below 1"),
+        ("facades --out checkpoints/facades/metrics.jsonl", "give another folder"),
+        ("empty", "no run has losses yet"),
+        ("other --x hours", "other/metrics.jsonl: no 'time_s' in its lines, so --x hours cannot"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_one_line(tmp_path, capsys, argv, message):
+    write_run(tmp_path / "checkpoints" / "facades")
+    write_log(tmp_path / "checkpoints" / "empty", [])
+    write_log(tmp_path / "other", [{"images": 5, "G": 1.0}])
+    assert plot.main(argv.split()) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1] and not Path("plots").exists()
+
+
+def test_axes_of_a_resumed_run():
+    """Weights alone were taken up after image 20: the count began anew, in epoch 3."""
+    again = [record(5) | {"epoch": 3}, record(10) | {"epoch": 3}, record(15) | {"epoch": 4}]
+    records = [record(n) for n in (5, 10, 15, 20)] + again
+    columns = {name: np.array([r[name] for r in records], float) for name in records[0]}
+    assert metrics.images(columns).tolist() == [5, 10, 15, 20, 25, 30, 35]
+    assert metrics.epochs(columns).tolist() == [0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+    assert metrics.hours(columns) == pytest.approx(np.arange(5, 36, 5) * 4 / 3600)
+
+
+def test_smoothing_is_unbiased_and_skips_gaps():
+    values = np.array([4.0, 4.0, np.nan, 4.0, 8.0])
+    result = metrics.smoothed(values, 0.5)
+    assert np.isnan(result[2]) and result[[0, 1, 3]].tolist() == [4, 4, 4]
+    assert result[4] == pytest.approx((0.5 * 8 + 0.25 * 4 + 0.125 * 4 + 0.0625 * 4) / 0.9375)
+    assert metrics.smoothed(values, 0.0)[4] == 8
+
+
+def test_thinning_keeps_the_peaks():
+    y = np.sin(np.arange(100_000) / 50)
+    y[31_415] = 9
+    x, thin = metrics.thinned(np.arange(100_000), y)
+    assert len(thin) <= 1200 and thin.max() == 9 and (np.diff(x) > 0).all()
+
+
+def test_a_long_log_makes_a_small_page(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = [record(5 * i, **dict(zip("abc", rng.random(3), strict=True))) for i in range(1, 20001)]
+    write_log(tmp_path / "long", noise)
+    assert len(run("long")) < 300_000
+
+
+NASTY = ["<script>alert(1)<∕script>", '名前 "q" it\'s $x^$', "_a & b", "line\nbreak"]
+
+
+def test_names_are_harmless(tmp_path):
+    for name in NASTY:
+        write_run(tmp_path / name, **{f"<b>{name}": 1.0})
+    page = run(*NASTY)
+    assert "<script" not in page and "<b>" not in page and "_a &amp; b" in page
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page
+    outside = re.sub(r'xmlns(:xlink)?="http://www\.w3\.org/[^"]*"', "", page)
+    assert "http:" not in outside and "https:" not in outside and "src=" not in outside
+    assert title(panels(page)[0]) == f"<b>{NASTY[0]}"
+
+
+@needs_browser
+def test_a_browser_draws_every_panel_without_a_complaint(tmp_path):
+    write_run(tmp_path / NASTY[0], G_L1=1.0, D_real=2.0)
+    run(NASTY[0])
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--enable-logging=stderr",
+        "--dump-dom",
+        Path("plots/index.html").resolve().as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert len(panels(done.stdout)) == 4 and "CONSOLE" not in done.stderr
+
+
+def test_train_and_test_do_not_need_matplotlib():
+    code = "import sys, train, test; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment()).returncode == 0

@@ -1,0 +1,299 @@
+"""From an image file to a picture of the wanted channels: PIL's where 8 bits and grey or colour
+suffice, else `Planes`."""
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+import tifffile
+from PIL import Image
+
+from util.errors import BadImage, UserError, did_you_mean, warn
+from util.images.header import ORIENTATION, Header, read_header
+from util.images.picture import Picture, Planes, grey, on_white
+
+RETRY_AFTER_S = (0.1, 0.5, 2.0)  # network folders hiccup
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+Range = tuple[float, float]  # values that stand for -1 and 1
+
+
+def range_of(flag: Sequence[float] | None, side: str) -> Range | None:
+    """What `--value_range LOW HIGH [LOW_B HIGH_B]` says about side "A" or "B"."""
+    if flag is None:
+        return None
+    return tuple(flag[-2:]) if side == "B" else tuple(flag[:2])
+
+
+def read_bytes(path: str) -> bytes:
+    """All bytes of a file; what a disk or a network refuses is tried again a few times.
+
+    Raises:
+        BadImage: this file may not be read.
+        UserError: it has gone away, or its disk fails.
+    """
+    for wait_s in (*RETRY_AFTER_S, None):
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except (PermissionError, IsADirectoryError) as error:
+            raise BadImage(path, f"cannot be read ({error.strerror})") from error
+        except OSError as error:
+            if wait_s is None:
+                raise UserError(
+                    f"{path}: cannot be read ({error.strerror}), tried {len(RETRY_AFTER_S) + 1} "
+                    "times; is the disk or the folder still there?"
+                ) from error
+            time.sleep(wait_s)
+    raise AssertionError
+
+
+def read_picture(
+    path: str,
+    channels: int,
+    value_range: Range | None = None,
+    least: tuple[int, int] | None = None,
+) -> Picture:
+    """Read an image, upright, with so many channels.
+
+    1 and 3 are made from each other and from what has alpha, which is laid on white; with 2 and 4
+    an alpha channel is kept; any other number has to be the file's own.
+
+    Args:
+        value_range: of files that are not 8-bit; by default (0, 65535) for 16-bit, (0, 1) for
+            floats. Values outside are cut off, and that is said once.
+        least: a JPEG may be decoded at a fraction of its size, faster, but to no less than so many
+            px (width, height).
+
+    Returns: a PIL image of mode L or RGB if the file has 8 bits a value and channels is 1 or 3,
+        else Planes.
+
+    Raises:
+        BadImage: the file is damaged, or has other channels or values.
+        UserError: it has gone away, or its disk fails.
+    """
+    return decode_picture(path, read_bytes(path), channels, value_range, least)
+
+
+def decode_picture(
+    path: str,
+    data: bytes,
+    channels: int,
+    value_range: Range | None = None,
+    least: tuple[int, int] | None = None,
+) -> Picture:
+    """`read_picture` of bytes that are at hand; `path` is their name."""
+    header = read_header(path, data)
+    with _damage_told(path):
+        if not header.deep:
+            picture = _upright(*_decode(data, header, least))
+            picture = _with_channels(path, picture, header, channels)
+        else:
+            values = _scaled(path, _decode_array(data, header), value_range)
+            picture = Planes.from_array(_chosen(path, values, header, channels))
+            picture = _upright(picture, header.turned)
+    picture.info["path"] = path  # for messages of the transforms
+    return picture
+
+
+def check_pixels(path: str, value_range: Range | None = None, values_too: bool = False) -> Header:
+    """Decode all of a file; raises BadImage if that fails.
+
+    Args:
+        values_too: also see whether its values are in their range.
+    """
+    data = read_bytes(path)
+    header = read_header(path, data)
+    with _damage_told(path):
+        if header.deep:
+            values = _decode_array(data, header)
+            _scaled(path, values, value_range) if values_too else _finite_limits(path, values)
+        else:
+            _decode(data, header)
+    return header
+
+
+@contextlib.contextmanager
+def _damage_told(path: str) -> Iterator[None]:
+    """Decoders raise anything over damaged bytes."""
+    try:
+        yield
+    except BadImage:
+        raise
+    except MemoryError as error:
+        raise BadImage(path, "it does not fit into memory", "scale it down") from error
+    except Exception as error:
+        why = f"cannot be read as an image ({' '.join(str(error).split())})"
+        raise BadImage(path, why) from error
+
+
+def load_image(path: str, mode: str = "RGB", value_range: Range | None = None) -> Image.Image:
+    """Read an image upright as 8-bit RGB, or L; deeper ones are rounded to that."""
+    picture = read_picture(path, 1 if mode == "L" else 3, value_range)
+    if isinstance(picture, Planes):
+        levels = (picture.array() * 255).round().clip(0, 255).astype(np.uint8)
+        picture = Image.fromarray(levels.squeeze(-1) if mode == "L" else levels)
+        picture.info["path"] = path
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def load_given(flag: str, path: str) -> Image.Image:
+    """`load_image` of the file that a flag names."""
+    if not os.path.isfile(path):
+        near = (
+            did_you_mean(os.path.basename(path), os.listdir(os.path.dirname(path) or "."))
+            if os.path.isdir(os.path.dirname(path) or ".")
+            else ""
+        )
+        raise UserError(f"--{flag} {path}: no such file{near}")
+    return load_image(path)
+
+
+def value_limits(dtype: str, value_range: Range | None) -> Range | None:
+    """The values of a type that stand for -1 and 1; None if nobody has said."""
+    if dtype == "uint8":
+        return 0, 255
+    if value_range is not None:
+        return value_range
+    return {"uint16": (0, 65535), "bool": (0, 1)}.get(dtype, (0, 1) if "float" in dtype else None)
+
+
+def _upright(picture: Picture, turned: int) -> Picture:
+    return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
+
+
+def _decode(
+    data: bytes, header: Header, least: tuple[int, int] | None = None
+) -> tuple[Image.Image, int]:
+    """(image as stored, its EXIF orientation)."""
+    if header.kind == "jpeg" and header.mode in ("RGB", "L"):
+        # libjpeg's warnings are errors to it: Pillow shows a damaged middle as grey blocks.
+        space = "GRAY" if header.mode == "L" else "RGB"
+        width, height = least or (0, 0)  # 0: as it is
+        if header.turned in (5, 6, 7, 8):
+            width, height = height, width
+        if header.size[0] % 16 or header.size[1] % 16:  # halves begin between two blocks
+            width = height = 0
+        pixels = simplejpeg.decode_jpeg(
+            data, colorspace=space, min_width=width, min_height=height, strict=True
+        )
+        return Image.fromarray(pixels.squeeze(-1) if space == "GRAY" else pixels), header.turned
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return image, image.getexif().get(ORIENTATION, 1)
+
+
+def _with_channels(path: str, image: Image.Image, header: Header, channels: int) -> Picture:
+    if channels in (1, 3):
+        if header.alpha:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        mode = "RGB" if channels == 3 else "L"
+        return image if image.mode == mode else image.convert(mode)
+    mode = {2: "LA", 4: "RGBA"}.get(header.channels)
+    values = np.asarray(image.convert(mode) if mode else image)
+    values = values.reshape(*values.shape[:2], -1) / np.float32(255)
+    return Planes.from_array(_chosen(path, values, header, channels))
+
+
+def _decode_array(data: bytes, header: Header) -> np.ndarray:
+    """(H, W, C) of the file's own type."""
+    if header.kind == "npy":
+        values = np.load(io.BytesIO(data), allow_pickle=False)
+    elif header.kind == "png":
+        values = imagecodecs.png_decode(data)
+    elif header.kind == "tiff":
+        values = _decode_tiff(data)
+    else:
+        with Image.open(io.BytesIO(data)) as image:
+            values = np.asarray(image).astype(header.dtype)
+    values = np.moveaxis(values, 0, -1) if header.channels_first else values
+    return values.reshape(*values.shape[:2], header.channels)
+
+
+def _decode_tiff(data: bytes) -> np.ndarray:
+    """As stored, without axes of length 1."""
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        series = tiff.series[0]
+        values, page = series.asarray().squeeze(), series.keyframe
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
+            values = ~values
+        if page.extrasamples[-1:] == (1,) and values.dtype.kind in "uf":
+            values = _unmultiplied(values)
+    return values
+
+
+def _unmultiplied(values: np.ndarray) -> np.ndarray:
+    """Colours (H, W, C + 1) that were stored times their alpha, the last channel, without it."""
+    alpha = values[..., -1:].astype(np.float64)
+    top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    colours = values[..., :-1] * (top / np.maximum(alpha, top * 1e-9))
+    colours = colours.round().clip(0, top) if values.dtype.kind == "u" else colours
+    return np.concatenate([colours.astype(values.dtype), values[..., -1:]], axis=-1)
+
+
+def _scaled(path: str, values: np.ndarray, value_range: Range | None) -> np.ndarray:
+    """float32 in [0, 1]."""
+    limits = value_limits(values.dtype.name, value_range)
+    low, high = _finite_limits(path, values)
+    if limits is None:
+        raise without_range(path, f"{values.dtype}, here {low} to {high},")
+    if low < limits[0] or high > limits[1]:
+        told = f"values from {low:g} to {high:g}"
+        if value_range is None:
+            raise BadImage(path, f"{told}, not within 0 and 1", "give --value_range LOW HIGH")
+        _say_cut(f"{path}: {told} are cut to --value_range {limits[0]:g} {limits[1]:g}")
+    exact = np.float32 if values.itemsize <= 2 or values.dtype == np.float32 else np.float64
+    scaled = (values.astype(exact) - exact(limits[0])) / exact(limits[1] - limits[0])
+    return scaled.clip(0, 1).astype(np.float32)
+
+
+def without_range(path: str, values: str) -> BadImage:
+    """What is wrong with whole numbers of which nobody knows what they may be."""
+    why = f"values of type {values} have no range of their own"
+    return BadImage(path, why, "give one: --value_range LOW HIGH")
+
+
+def _finite_limits(path: str, values: np.ndarray) -> tuple[np.generic, np.generic]:
+    low, high = values.min(), values.max()
+    if not np.isfinite([low, high]).all():
+        raise BadImage(path, "it holds NaN or infinite values")
+    return low, high
+
+
+_said: list[str] = []  # once is enough; worker processes inherit it
+
+
+def _say_cut(message: str) -> None:
+    if not _said:
+        _said.append(message)
+        warn(f"{message}; so are others, if they lie outside")
+
+
+def _chosen(path: str, values: np.ndarray, header: Header, channels: int) -> np.ndarray:
+    """(H, W, channels) in [0, 1]."""
+    if not header.gives(channels):
+        raise wrong_channels(path, header, channels)
+    if values.shape[-1] == channels:
+        return values
+    values = on_white(values) if header.alpha else values
+    if values.shape[-1] == 3 and channels == 1:
+        return grey(values)
+    return np.repeat(values, channels // values.shape[-1], axis=-1)
+
+
+def wrong_channels(path: str, header: Header, channels: int) -> BadImage:
+    """What is wrong with a file that does not give so many channels."""
+    return BadImage(
+        path, f"it has {header.channels} channels, expected are {channels}",
+        "the run's --input_nc and --output_nc say how many; or remove the file",
+    )  # fmt: skip

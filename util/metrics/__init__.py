@@ -1,0 +1,1 @@
+"""What is measured of pictures: one file a metric, found by name."""

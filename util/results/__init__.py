@@ -1,0 +1,1 @@
+"""What test.py leaves: pictures, the gallery, and reading it back."""

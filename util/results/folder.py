@@ -1,0 +1,147 @@
+"""What lies in a folder of results: rows and pictures of its page, figures in metrics.jsonl."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from util.errors import UserError, warn
+from util.page import POLICY
+from util.results.gallery import METRICS, set_metrics
+
+KINDS = (".png", ".tif", ".npy")  # what `save_like` writes beside a picture
+METRICS_FILE = "metrics.jsonl"
+
+
+@dataclass
+class Row:
+    """Args:
+    stem: of the image.
+    pictures: visual -> file relative to the page.
+    text: what is said instead of pictures.
+    """
+
+    stem: str
+    pictures: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+
+
+class _Rows(HTMLParser):
+    """Headings and the pictures below them; the reference's pages are of this form too."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.inside = ""
+        self.feed(text.partition("<main")[2] or text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag
+        if tag in ("h2", "h3"):
+            self.rows.append(Row(""))
+        elif tag == "img" and self.rows:
+            address = dict(attrs).get("src") or ""
+            if urlsplit(address).scheme or address.startswith("/"):
+                return
+            file, row = unquote(address, errors="surrogateescape"), self.rows[-1]
+            row.pictures[Path(file).stem.removeprefix(f"{row.stem}_")] = file
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.inside in ("h2", "h3"):
+            self.rows[-1].stem += data
+        elif self.rows and self.inside == "p" and not self.rows[-1].pictures:
+            self.rows[-1].text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows of a folder's page.
+
+    Raises:
+        UserError: there is none.
+    """
+    page = folder / "index.html"
+    if not page.is_file():
+        raise UserError(f"{folder}: no index.html in it; give a folder that test.py has written")
+    return _Rows(page.read_bytes().decode("utf-8", "replace")).rows
+
+
+def is_ours(page: Path) -> bool:
+    """Whether a file is a page that we have written."""
+    return page.is_file() and POLICY.encode() in page.read_bytes()[:2000]
+
+
+def remove_pictures(folder: Path, source: str | None = None) -> set[str]:
+    """Delete the pictures that a page of ours shows, which is about to be written anew.
+
+    Files that the page does not show stay; and so does everything if `source`, a folder that is
+    read, holds the pictures.
+
+    Returns: the pictures' names.
+    """
+    page = folder / "index.html"
+    pictures = _own_pictures(folder) if is_ours(page) else []
+    if pictures and source and _overlap(folder / "images", Path(source)):
+        warn(f"{folder}: pictures of an earlier test stay there, as they are read: {source}")
+        return set()
+    for picture in pictures:
+        for kind in KINDS:
+            picture.with_suffix(kind).unlink(missing_ok=True)
+    return {picture.name for picture in pictures}
+
+
+def _own_pictures(folder: Path) -> list[Path]:
+    """Those on the folder's page that have the names which `Results` gives."""
+    return [
+        folder / file
+        for row in read_rows(folder)
+        for label, file in row.pictures.items()
+        if file == f"images/{row.stem}_{label}.png" and "/" not in row.stem + label
+    ]
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether one of two folders lies in the other."""
+    a, b = one.resolve(), other.resolve()
+    return a.is_relative_to(b) or b.is_relative_to(a)
+
+
+def read_metrics(folder: Path) -> dict[str, dict[str, float]]:
+    """stem -> name -> number, of metrics.jsonl; what is not of that form is left out and told."""
+    path, found, wrong = folder / METRICS_FILE, {}, []
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            found[record["stem"]] = {k: float(v) for k, v in record.items() if _is_number(v)}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            wrong.append(str(number))
+    if wrong:
+        warn(f"{path}: left out, not an object with a stem: line {', '.join(wrong[:5])}")
+    return found
+
+
+def show_metrics(folder: Path) -> bool:
+    """Put the figures of metrics.jsonl into the folder's page. Returns: whether there are any."""
+    page = folder / "index.html"
+    if not (metrics := read_metrics(folder)):
+        return False
+    if not is_ours(page) or METRICS.encode() not in page.read_bytes():
+        raise UserError(f"{page}: not a result page of this version; write it anew with test.py")
+    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
+    rows = {
+        number: [metrics[row.stem].get(name) for name in names]
+        for number, row in enumerate(read_rows(folder), 1)
+        if row.stem in metrics
+    }
+    set_metrics(page, names, rows)
+    return bool(names)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

@@ -1,0 +1,134 @@
+"""A gallery of results that opens from disk; without script it is a plain page of pictures."""
+
+import functools
+import html
+import json
+import os
+import struct
+from pathlib import Path
+from urllib.parse import quote
+
+from util import atomic
+from util.page import CLOSING, POLICY, only_script, to_bytes
+
+METRICS = '<script type="application/json" id="metrics">'
+
+
+class ResultPage:
+    """One HTML file, valid after every row; a row is appended at constant cost.
+
+    Args:
+        path: the file.
+        title: heading, also the window's title.
+        facts: name -> value, shown below the heading.
+        details: heading -> text, shown as it is when it is asked for.
+        width: px of a picture on a wide screen.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        title: str,
+        facts: dict[str, str],
+        details: dict[str, str],
+        width: int,
+    ) -> None:
+        self.path, self.rows = path, 0
+        self.columns: dict[str, int] = {}  # label -> number
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(to_bytes(_opening(title, facts, details, width) + CLOSING))
+
+    def add_row(self, heading: str, pictures: dict[str, str | None], text: str = "") -> None:
+        """Append pictures under a heading.
+
+        Args:
+            pictures: label -> file relative to the page; None: there is none, and it is said.
+            text: below the heading.
+        """
+        self.rows += 1
+        figures = "".join(self._figure(heading, *item) for item in pictures.items())
+        told = f"<p>{html.escape(text)}</p>" if text else ""
+        kind = "" if figures else ' class="text"'
+        grid = f'<div class="pictures">{figures}</div>' if figures else ""
+        row = (
+            f'<section id="row-{self.rows}"{kind}><h2>{html.escape(heading)}</h2>'
+            f"{told}{grid}</section>\n"
+        )
+        with open(self.path, "r+b") as file:
+            file.seek(-len(CLOSING), os.SEEK_END)
+            file.write(to_bytes(row + CLOSING))
+
+    def _figure(self, heading: str, label: str, file: str | None) -> str:
+        column = self.columns.setdefault(label, len(self.columns))
+        if file is None:
+            shown = '<div class="absent">not there</div>'
+        else:
+            link = quote(os.fsencode(file))
+            alt = html.escape(f"{heading}: {label}")
+            size = png_size(self.path.parent / file)
+            sides = f' width="{size[0]}" height="{size[1]}"' if size else ""
+            shown = f'<a href="{link}"><img src="{link}" alt="{alt}"{sides} loading="lazy"></a>'
+        caption = f"<figcaption>{html.escape(label)}</figcaption>"
+        return f'<figure class="c{column}">{shown}{caption}</figure>'
+
+
+def set_metrics(page: Path, names: list[str], rows: dict[int, list[float | None]]) -> None:
+    """Let a page of ours tell figures beside its rows, and sort by them.
+
+    Args:
+        names: of the figures.
+        rows: number of a row, from 1 -> its figures.
+    """
+    table = {"names": names, "rows": {f"row-{number}": row for number, row in rows.items()}}
+    before, found, rest = page.read_bytes().partition(METRICS.encode())
+    assert found, page
+    rest = rest[rest.index(b"</script>") :]
+    atomic.write(page, before + found + _script_json(table).encode() + rest)
+
+
+def png_size(file: Path) -> tuple[int, int] | None:
+    """(width, height) px of a PNG, so that a browser knows them before it reads the file."""
+    try:
+        with open(file, "rb") as picture:
+            head = picture.read(24)
+    except OSError:
+        return None
+    is_png = head.startswith(b"\x89PNG") and len(head) == 24
+    return struct.unpack(">II", head[16:]) if is_png else None
+
+
+def _script_json(value: object) -> str:
+    """JSON that may stand within a script element."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def _opening(title: str, facts: dict[str, str], details: dict[str, str], width: int) -> str:
+    script = _asset("gallery.js")
+    style = _asset("gallery.css").replace("--width:256px", f"--width:{width}px")
+    terms = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
+        for name, value in facts.items()
+    )
+    texts = "".join(
+        f"<h2>{html.escape(name)}</h2><pre>{html.escape(text)}</pre>"
+        for name, text in details.items()
+    )
+    more = f"<details><summary>{' and '.join(details)}</summary>{texts}</details>"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}; script-src {only_script(script)}">
+<title>{html.escape(title)}</title>
+<style>{style}</style>
+{METRICS}{_script_json({"names": [], "rows": {}})}</script>
+<script>{script}</script></head>
+<body>
+<header><h1>{html.escape(title)}</h1><dl>{terms}</dl>{more if details else ""}</header>
+<main>
+"""

@@ -1,0 +1,34 @@
+"""Nested structures of tensors and plain values: found, moved, changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from util.lazy import torch
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors of a nested structure."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from tensors_in(inner)
+
+
+def tensors_to(value: Any, device: torch.device, copy: bool = False) -> Any:
+    """The same structure with its tensors on a device, with `copy` in memory of their own."""
+    return with_tensors(value, lambda tensor: tensor.detach().to(device, copy=copy))
+
+
+def with_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """The same structure with each tensor changed."""
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: with_tensors(inner, change) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        changed = [with_tensors(inner, change) for inner in value]
+        return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
+    return value

@@ -1,0 +1,1 @@
+"""Live views elsewhere, one file each, never in the training's way."""

@@ -1,0 +1,82 @@
+"""Weights & Biases: sent to its server, or kept in the run's folder until `wandb sync`."""
+
+import os
+import secrets
+import shlex
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import wandb
+
+from util.errors import say, warn
+from util.page import Stage
+from util.trackers.base import RunInfo, losses_of
+
+
+class WandbTracker:
+    """Losses by images seen, pictures by stage, the options as configuration.
+
+    Args:
+        run: in whose folder wandb/ comes to lie.
+        project: that the run belongs to there.
+    """
+
+    def __init__(self, run: RunInfo, project: str) -> None:
+        mode = os.environ.get("WANDB_MODE") or _possible_mode()
+        online = mode in ("online", "shared", "run")
+        quiet = wandb.Settings(
+            console="off", silent=True, init_timeout=30, save_code=False,
+            finish_timeout=4 if online else 60,  # a server may be gone; a file just takes its time
+        )  # fmt: skip
+        self.run = wandb.init(
+            project=project, name=run.name, id=_run_id(run.folder), mode=mode,
+            dir=str(run.folder.resolve()),
+            resume="allow" if online else None, config=run.options, reinit="create_new",
+            settings=quiet,
+        )  # fmt: skip
+        self.run.define_metric("*", step_metric="images")
+        (Path(self.run.dir) / "networks.txt").write_text(run.networks)
+        self.images = 0
+        sync = f"wandb sync {shlex.quote(str(Path(self.run.dir).parent))}"
+        say(f"W&B: {self.run.url if online else f'offline; {sync} sends it'}")
+
+    def log(self, record: dict[str, float]) -> None:
+        self.images = record["images"]
+        losses = losses_of(record)
+        beside = {name: value for name, value in record.items() if name not in losses}
+        self.run.log(beside | {f"loss/{name}": value for name, value in losses.items()})
+
+    def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
+        shown = {
+            f"pictures/{label}": wandb.Image(picture, caption=stage.heading)
+            for label, picture in pictures.items()
+        }
+        self.run.log(shown | {"images": self.images, "stage": stage.number})
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+def _possible_mode() -> str:
+    """Online if there is a login and a server that answers; says why not."""
+    settings = wandb.setup().settings
+    server = urlsplit(settings.base_url)
+    if not wandb.login(prompt=False, verify=False):
+        return "offline"
+    port = server.port or (80 if server.scheme == "http" else 443)
+    try:
+        socket.create_connection((server.hostname, port), timeout=2).close()
+    except OSError as error:
+        warn(f"--track wandb: {settings.base_url} does not answer ({error}); going on offline")
+        return "offline"
+    return "online"
+
+
+def _run_id(folder: Path) -> str:
+    """The same in every session of a run."""
+    file = folder / "wandb_id.txt"
+    if not file.is_file():
+        file.write_text(secrets.token_hex(4))
+    return file.read_text()

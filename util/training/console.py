@@ -1,0 +1,109 @@
+"""What a training shows on the terminal: a line drawn anew, or lines where that cannot be."""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from util.errors import say
+from util.training.live_line import LiveLine, bar, fit, live_stream
+from util.training.pace import Pace, memory, rate
+
+
+class Console:
+    """Counts and times the batches on their way into the training, and shows how far it is.
+
+    Args:
+        n_epochs: number of the last epoch.
+        on: whether this process is the one that prints.
+        unit: what is counted, "images" or "steps".
+    """
+
+    def __init__(self, n_epochs: int, on: bool, unit: str = "images") -> None:
+        self.n_epochs, self.on, self.unit = n_epochs, on, unit
+        self.line: LiveLine | None = None
+        # Since the last call of `pace`: seconds waited for data and spent on steps, images seen.
+        self.waited_s, self.worked_s, self.images = 0.0, 0.0, 0
+        self.step_began = 0.0
+        # From the end of one step to the end of the next, with all that comes between. A session's
+        # first step is left out: workers start, kernels are chosen.
+        self.recent, self.lately, self.overall = Pace(60), Pace(1800), Pace()
+        self.step_ended: float | None = None
+        self.epoch = self.done = self.total = 0  # images of the epoch
+        self.shown: list[str] = []  # losses
+        self.memory = ""
+
+    def batches(
+        self, loader: Iterable[dict], epoch: int, batch_size: int, seen: int = 0
+    ) -> Iterator[dict]:
+        """The loader's batches, timed, with a progress bar on a terminal.
+
+        Args:
+            batch_size: images in a step of all processes.
+            seen: images of this epoch that an earlier session has done.
+        """
+        self.epoch, self.done, self.total = epoch, seen, len(loader)
+        if self.on and (stream := live_stream()):
+            self.line = LiveLine(stream, self._text)
+        try:
+            asked = time.perf_counter()
+            for batch in loader:
+                self.step_began = time.perf_counter()
+                waited_s = self.step_began - asked
+                self.waited_s += waited_s
+                self.images += batch_size
+                yield batch
+                asked = time.perf_counter()
+                self.worked_s += asked - self.step_began
+                self._count(min(batch_size, self.total - self.done), asked, waited_s)
+        finally:
+            self.close()
+
+    def _count(self, images: int, now: float, waited_s: float) -> None:
+        self.done += images
+        if self.step_ended is not None:
+            for pace in (self.recent, self.lately, self.overall):
+                pace.add(images, now - self.step_ended, waited_s)
+        self.step_ended = now
+        if self.line is not None:
+            self.line.update()
+
+    def pace(self) -> tuple[float, float]:
+        """Seconds an image spent on steps, and waited for data, since the last call."""
+        now = time.perf_counter()
+        per_image_s = (self.worked_s + now - self.step_began) / self.images
+        waited_s = self.waited_s / self.images
+        self.waited_s, self.worked_s, self.images, self.step_began = 0.0, 0.0, 0, now
+        return per_image_s, waited_s
+
+    def losses(self, line: str, losses: dict[str, float]) -> None:
+        """The last step's losses: within the bar, or as a line."""
+        if self.line is not None:
+            self.shown = [f"{name} {value:.3g}" for name, value in losses.items()]
+            self.memory = memory()
+        elif self.on:
+            say(line)
+
+    def _text(self, columns: int, encoding: str) -> str:
+        """The line; what comes with a low number is there in a narrow terminal too."""
+        left = self.total - self.done
+        run_left = left + (self.n_epochs - self.epoch) * self.total
+        share = self.done / self.total
+        parts = [
+            (0, f"epoch {self.epoch}/{self.n_epochs} {share:4.0%}"),
+            (4, bar(share, 10, encoding)),
+            (7, self.memory),
+            *((2 if i < 2 else 8, loss) for i, loss in enumerate(self.shown)),
+        ]
+        if self.recent.images:
+            parts[2:2] = [
+                (5, f"ETA {self.recent.eta(left)}"),
+                (1, f"run ETA {self.lately.eta(run_left)}"),
+                (3, rate(self.recent.per_s(), self.unit)),
+                (6, f"data {self.recent.wait_share():.0%}"),
+            ]
+        return fit(parts, columns)
+
+    def close(self) -> None:
+        """Take the bar away; the next line begins in its place."""
+        if self.line is not None:
+            self.line.close()
+            self.line = None

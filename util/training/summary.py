@@ -1,0 +1,50 @@
+"""What is said at the end of a training: how it went, where things are, what to type next."""
+
+from pathlib import Path
+
+from util.machine import cores
+from util.training.pace import Pace, duration, memory, rate
+
+# Share of the time waited for data from which it is worth a word, if it was so many seconds.
+MUCH, WORTH_S = 0.2, 10.0
+
+
+def how_it_went(pace: Pace, time_s: float, unit: str, num_threads: int) -> list[str]:
+    """Time, speed, waiting and memory of this session.
+
+    Args:
+        pace: over the whole session.
+        time_s: that it took, with all around its steps.
+        num_threads: loader processes.
+    """
+    facts = [f"took {duration(time_s)}"]
+    if pace.images:
+        facts += [rate(pace.per_s(), unit), f"waited for data {pace.wait_share():.0%} of the time"]
+    facts += [f"peak {memory(peak=True)}"] if memory(peak=True) else []
+    lines = [", ".join(facts)]
+    if pace.waited_s >= max(WORTH_S, MUCH * pace.spent_s):
+        lines.append(
+            f"hint: raise --num_threads, now {num_threads} (there are {cores()} cores): "
+            "loading images was slower than training on them"
+        )
+    return lines
+
+
+def where_things_are(run_dir: Path) -> list[str]:
+    """A line each for what is there: page, weights, pictures, losses."""
+    nets = sorted(path.stem.removeprefix("latest_net_") for path in weights(run_dir))
+    several = "{" + ",".join(nets) + "}"
+    found = {
+        "page": "web/index.html",
+        "weights": f"latest_net_{nets[0] if len(nets) == 1 else several}.pth" if nets else None,
+        "pictures": "pictures",
+        "losses": "loss_log.txt",
+    }
+    there = {what: name for what, name in found.items()
+             if name and (what == "weights" or (run_dir / name).exists())}  # fmt: skip
+    return [f"  {what + ':':10}{run_dir / name}" for what, name in there.items()]
+
+
+def weights(run_dir: Path) -> list[Path]:
+    """Files of the latest networks; empty for a model that trains none."""
+    return list(run_dir.glob("latest_net_*.pth"))

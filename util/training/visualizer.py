@@ -1,0 +1,248 @@
+"""What a run tells people: progress, losses, pictures, written by one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from util.errors import Stopped, say
+from util.images.convert import tensor2im
+from util.lazy import torch
+from util.page import Stage
+from util.threads import Writer
+from util.trackers.base import RunInfo, Tracker
+from util.trackers.guard import start_trackers
+from util.training.console import Console
+from util.training.fixed_sample import FixedSample
+from util.training.log import RunLog
+from util.training.pace import memory, peak_mib
+from util.training.summary import how_it_went, weights, where_things_are
+from util.training_page.page import FIXED, About, TrainingPage
+
+
+class Reporter(Protocol):
+    """What a model tells about itself and its last step."""
+
+    def networks(self) -> dict[str, torch.nn.Module]: ...
+
+    def stage(self, epoch: int) -> Stage: ...
+
+    def get_current_losses(self) -> dict[str, float]: ...
+
+    def get_current_visuals(self) -> dict[str, torch.Tensor]: ...
+
+    def compute_visuals(self) -> None: ...
+
+    def learning_rate(self) -> float: ...
+
+
+def describe_step(model: Reporter, batch: dict) -> str:
+    """What went into the model's last step, and what came out, by name."""
+    model.compute_visuals()
+    shapes = (f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
+    losses, pictures = model.get_current_losses(), model.get_current_visuals()
+    rows = {"sample": shapes, "losses": losses, "pictures": pictures}
+    return "\n".join(f"{what}: {', '.join(names)}" for what, names in rows.items())
+
+
+def crossed(before: int, after: int, every: int) -> bool:
+    """Whether a counter that went from `before` to `after` reached a multiple of `every`."""
+    return after // every > before // every
+
+
+class Visualizer:
+    """Terminal, logs, page and trackers of a training run.
+
+    The page is written by `writer`, in order with the checkpoints, beside the training.
+
+    Args:
+        run_dir: the run's folder.
+        name: the run's name.
+        n_epochs: number of the last epoch.
+        writes: whether this process is the one that writes and prints.
+        resumed: `state_dict()` of the session to go on from: what came after it is cut off. With
+            no more than {"row": n} the logs are kept whole. None: begin anew.
+        html: keep a training page.
+        winsize: px of a picture on the page.
+        print_images, display_images, html_images: images between two lines of losses, two looks
+            at whether the page has the pictures, two updates of them.
+        about: what the page tells of the run.
+        first_batch: gives the sample that is shown anew in every epoch.
+        unit: what is counted, "images" or "steps".
+        num_threads: loader processes, for a hint.
+        test_command: what tests the run's weights, for people.
+        services: live views besides the page, as `util.trackers.guard.start_trackers` takes them.
+        options, networks: the run's, for those who show them.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | Path,
+        name: str,
+        n_epochs: int,
+        writes: bool = True,
+        resumed: dict | None = None,
+        html: bool = True,
+        winsize: int = 256,
+        print_images: int = 100,
+        display_images: int = 400,
+        html_images: int = 1000,
+        about: About | None = None,
+        first_batch: Callable[[], dict] | None = None,
+        unit: str = "images",
+        num_threads: int = 0,
+        test_command: str = "",
+        services: dict[str, dict[str, Any]] | None = None,
+        options: dict[str, Any] | None = None,
+        networks: str = "",
+    ) -> None:
+        folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
+        self.folder, self.began, self.unit = folder, time.perf_counter(), unit
+        self.num_threads, self.test_command = num_threads, test_command
+        self.print_images, self.display_images = print_images, display_images
+        self.html_images = html_images
+        self.row = (resumed or {}).get("row", 0)  # of the last stage that was shown
+        self.console = Console(n_epochs, writes, unit)
+        self.writer = Writer()
+        self.trackers: list[Tracker] = []
+        self.first_batch = first_batch
+        self.sample: FixedSample | None = None
+        self.page: TrainingPage | None = None
+        if not writes:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self.run_log = RunLog(folder, resumed)
+        if html:
+            last_row = None if resumed is None else self.row
+            about = about or About()
+            self.page = TrainingPage(folder, name, winsize, last_row, n_epochs, about)
+        run = RunInfo(name, folder, resumed is not None, options or {}, networks)
+        self.trackers += start_trackers(services or {}, run)
+
+    def state_dict(self) -> dict:
+        """Bytes of the logs, and the last stage that was shown."""
+        return (self.run_log.state_dict() if self.writes else {}) | {"row": self.row}
+
+    def epoch(
+        self, loader: Iterable[dict], epoch: int, batch_size: int, seen: int = 0
+    ) -> Iterator[dict]:
+        """The loader's batches; see `Console.batches`."""
+        if self.page is not None:
+            self.writer.put(self.page.begin_epoch, epoch)
+        return self.console.batches(loader, epoch, batch_size, seen)
+
+    def end_step(
+        self, model: Reporter, epoch: int, epoch_images: int, before: int, images: int
+    ) -> None:
+        """Show pictures and log losses, where a step passed a multiple of their frequencies.
+
+        Args:
+            epoch_images: images seen in this epoch.
+            before, images: images seen in the run, before and after the step.
+        """
+        self.writer.check()
+        save = crossed(before, images, self.html_images)
+        if save or crossed(before, images, self.display_images):
+            self.show(model, epoch, save)
+        if crossed(before, images, self.print_images):
+            self.log_losses(model, epoch, epoch_images, images)
+
+    def log_losses(self, model: Reporter, epoch: int, epoch_images: int, images: int) -> None:
+        """The model's losses as one line, on the terminal, in the logs and for the trackers.
+
+        Args:
+            epoch_images, images: images seen in this epoch, and in the run.
+        """
+        if not self.writes:
+            return
+        losses, lr = model.get_current_losses(), model.learning_rate()  # waits for the device
+        per_image_s, waited_s = self.console.pace()
+        values = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
+        line = (
+            f"(epoch: {epoch}, iters: {epoch_images}, time: {per_image_s:.3f}, "
+            f"data: {waited_s:.3f}) {values}"
+        )
+        record = {"epoch": epoch, "iters": epoch_images, "images": images, "lr": lr}
+        record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6)}
+        record |= {"peak_mib": peak_mib(), **losses}
+        self.console.losses(line, losses)
+        self.run_log.log(line, record)
+        if self.page is not None:
+            self.writer.put(self.page.log, record)
+        for tracker in self.trackers:
+            tracker.log(record)
+
+    def show(self, model: Reporter, epoch: int, save: bool = False) -> None:
+        """Show the stage's pictures, if they were not yet; with `save` bring them up to date."""
+        if not self.shows:
+            return
+        stage = model.stage(epoch)
+        if self.row == stage.number and not save:
+            return
+        model.compute_visuals()
+        visuals = model.get_current_visuals()
+        if self.sample is not None:
+            again = self.sample.visuals(model)
+            visuals = visuals | {FIXED + label: images for label, images in again.items()}
+        pictures = {label: tensor2im(images) for label, images in visuals.items()}
+        if self.page is not None:
+            self.writer.put(self.page.show, stage, pictures)
+        for tracker in self.trackers:
+            tracker.show(stage, pictures)
+        self.row = stage.number
+
+    @property
+    def shows(self) -> bool:
+        """Whether pictures go anywhere."""
+        return self.page is not None or bool(self.trackers)
+
+    def end_epoch(self, epoch: int, time_s: float, old_lr: float, lr: float) -> None:
+        """A line at the end of an epoch: how long it took, the most memory that was taken so far,
+        and how the learning rate goes on."""
+        taken = memory(peak=True)
+        parts = [f"end of epoch {epoch} / {self.n_epochs}", f"{time_s:.0f} s"]
+        parts += [f"peak {taken}"] if taken else []
+        parts += [f"learning rate {old_lr:.7f} -> {lr:.7f}"] if lr not in (old_lr, 0.0) else []
+        self.say(", ".join(parts))
+
+    def __enter__(self) -> Visualizer:
+        if self.shows and self.first_batch is not None:
+            self.sample = FixedSample(self.first_batch())
+        return self
+
+    def __exit__(self, kind: type | None, *failure: object) -> None:
+        """The training has ended, in whatever way; one that was stopped is summed up."""
+        self.console.close()
+        if self.page is not None:
+            self.writer.put(self.page.close, kind is None)
+        for tracker in self.trackers:
+            tracker.close()
+        try:
+            self.writer.close()
+        except OSError:
+            if kind is None:
+                raise  # else what ended the run is what is told
+        if kind is Stopped:
+            self._sum_up("this session")
+
+    def finish(self, remark: str) -> None:
+        """The training is complete: sum it up, and say what to type next.
+
+        Args:
+            remark: about the data, or empty.
+        """
+        self._sum_up(f"finished{remark}")
+        if weights(self.folder):
+            self.say(f"next: {self.test_command}")
+
+    def _sum_up(self, what: str) -> None:
+        time_s, pace = time.perf_counter() - self.began, self.console.overall
+        first, *more = how_it_went(pace, time_s, self.unit, self.num_threads)
+        self.say("\n".join([f"{what}: {first}", *where_things_are(self.folder), *more]))
+
+    def say(self, line: str) -> None:
+        """Print a line, above the progress bar if there is one."""
+        if self.writes:
+            say(line)

@@ -1,0 +1,135 @@
+"""The parts of a training's page that stay as they are."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dominate import tags
+from dominate.svg import svg
+from dominate.util import raw
+
+from util.page import POLICY, only_script
+from util.training_page.guide import guide
+
+ASSETS = Path(__file__).with_name("assets")
+CODE = [ASSETS / f"training_{part}.js" for part in ("data", "plots", "pictures")]
+
+REFRESH_S = 5  # of an open page, while the training runs
+
+
+@dataclass(frozen=True)
+class About:
+    """What the page tells of a run besides what happens.
+
+    Args:
+        options: (flag, value, default) of those that differ from the default.
+    """
+
+    model: str = ""
+    gan_mode: str = ""
+    resume_command: str = ""
+    options: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def page_html(title: str, about: About, winsize: int, session: int) -> str:
+    """The page without its data: style, code, and what stays as it is."""
+    style = (ASSETS / "training.css").read_text(encoding="utf-8").replace("WIDTH", str(winsize))
+    code = "\n".join(file.read_text(encoding="utf-8") for file in CODE)
+    # The one script in the page is known by its digest; data lie beside it, nothing is outside.
+    policy = (
+        f"{POLICY}; script-src {only_script(code)} 'self' file:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    head = tags.head(
+        tags.meta(charset="utf-8"),
+        tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
+        tags.meta(**{"http-equiv": "Content-Security-Policy", "content": policy}),
+        tags.title(title),
+        tags.style(raw(style)),
+    )
+    body = tags.body(
+        tags.header(tags.h1(title), tags.p(id="state")),
+        tags.noscript("This page draws with a script; the losses are in loss_log.txt as well."),
+        tags.main(_plots(about), _sample(), _facts(about), _pictures()),
+        tags.script(raw(code)),
+        data_session=str(session),
+        data_refresh_ms=str(round(1000 * REFRESH_S)),
+    )
+    parts = [head.render(pretty=False), body.render(pretty=False)]
+    return '<!DOCTYPE html>\n<html lang="en">\n' + "\n".join(parts) + "\n</html>\n"
+
+
+def _plots(about: About) -> tags.html_tag:
+    controls = tags.div(
+        tags.label(
+            "smoothing ",
+            tags.input_(id="smoothing", type="range", min=0, max=0.99, step=0.01, value=0.6),
+            tags.output("0.60", id="smoothing-value"),
+        ),
+        tags.label(tags.input_(id="log", type="checkbox"), " logarithmic"),
+        cls="controls",
+    )
+    pair = tags.div(_plot("lr", "learning rate"), _plot("pace", "images per second"), cls="pair")
+    return tags.section(
+        tags.h2("Losses"),
+        controls,
+        tags.div(id="legend"),
+        _plot("losses", "losses"),
+        tags.p(id="span", cls="dim"),
+        pair,
+        _guide(about),
+    )
+
+
+def _plot(name: str, label: str) -> tags.html_tag:
+    picture = svg(tabindex="0", role="img", aria_label=f"{label}, over the images seen")
+    tip = tags.div(cls="tip", hidden=True)
+    return tags.figure(tags.figcaption(label), picture, tip, cls="plot", id=f"plot-{name}")
+
+
+def _guide(about: About) -> tags.html_tag:
+    meanings, healthy = guide(about.model, about.gan_mode)
+    return tags.details(
+        tags.summary("What the curves mean, and what is healthy"),
+        _definitions(meanings),
+        tags.ul(tags.li(sentence) for sentence in healthy),
+    )
+
+
+def _definitions(rows: list[tuple[str, str]]) -> tags.html_tag:
+    found = tags.dl()
+    for name, meaning in rows:
+        found.add(tags.dt(name), tags.dd(meaning))
+    return found
+
+
+def _sample() -> tags.html_tag:
+    slider = tags.input_(id="at", type="range", min="0", max="0", value="0", aria_label="stage")
+    return tags.section(
+        tags.h2(id="sample-title"),
+        tags.div(slider, tags.output(id="at-value"), cls="controls"),
+        tags.div(id="sample", cls="pictures"),
+        tags.div(id="strip"),
+        id="sample-section",
+        hidden=True,
+    )
+
+
+def _facts(about: About) -> tags.html_tag:
+    facts = tags.section()
+    if about.options:
+        table = tags.table(tags.tr(tags.th(word) for word in ("option", "value", "default")))
+        for row in about.options:
+            table.add(tags.tr(tags.td(str(cell)) for cell in row))
+        count = len(about.options)
+        facts.add(tags.details(tags.summary(f"{count} options differ from the default"), table))
+    if about.resume_command:
+        shown = [tags.summary("Go on after a stop"), tags.pre(about.resume_command)]
+        facts.add(tags.details(*shown))
+    files = [("losses as text", "../loss_log.txt"), ("all options", "../train_opt.txt")]
+    facts.add(tags.p([[tags.a(text, href=link), " "] for text, link in files], cls="dim"))
+    return facts
+
+
+def _pictures() -> tags.html_tag:
+    more = tags.button("older", id="more", type="button", hidden=True)
+    return tags.section(tags.h2("Pictures, newest first"), tags.div(id="rows"), more)
