@@ -19,7 +19,7 @@ from util.checkpoints.transfer import transfer
 from util.direction import oriented
 from util.errors import UserError, say, warn
 from util.lazy import lr_scheduler, nn, torch
-from util.page import Stage
+from util.page import PageRow
 from util.seed import be_deterministic
 from util.tensors import tensors_to
 
@@ -189,9 +189,9 @@ class BaseModel(ABC):
                 )
         return {name: getattr(self, prefix + name) for name in names}
 
-    def stage(self, epoch: int) -> Stage:
+    def page_row(self, epoch: int) -> PageRow:
         """What the pictures now shown stand for on the training page: a row for each epoch."""
-        return Stage(epoch, f"epoch {epoch}", f"epoch{epoch:03d}")
+        return PageRow(epoch, f"epoch {epoch}", f"epoch{epoch:03d}")
 
     def get_image_paths(self) -> list[str]:
         """The files of the current batch."""

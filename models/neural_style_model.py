@@ -14,7 +14,7 @@ from util.errors import NonFinite, UserError
 from util.images.convert import fitted, im2tensor, save_image, tensor2im
 from util.images.read import load_given, load_image
 from util.lazy import F, torch
-from util.page import Stage
+from util.page import PageRow
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Units of the optimised picture on [-1, 1]: those of the classifier's input, in which the
@@ -113,14 +113,14 @@ class NeuralStyleModel(BaseModel):
         self.names: dict[str, str] = {}  # content image -> its picture's name, once begun
         self.interrupted: dict | None = None  # state of the picture that a resumed run goes on with
 
-    def stage(self, epoch: int) -> Stage:
+    def page_row(self, epoch: int) -> PageRow:
         """A row for every picture that is shown, numbered by the steps."""
         round_ = len(self.finished) - (self.step == self.opt.repeat)
         number = round_ * self.opt.repeat + self.step
         done = self.step * self.opt.step_evaluations
         px = max(self.content.shape[-2:])
         heading = f"{self._place(self.path)}: {px} px, {done} evaluations"
-        return Stage(number, heading, f"step{number:05d}")
+        return PageRow(number, heading, f"step{number:05d}")
 
     def set_input(self, input: dict) -> None:
         self.image_paths = input["A_paths"]

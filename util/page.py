@@ -30,7 +30,7 @@ figcaption{font-size:.8rem;color:var(--dim);overflow-wrap:anywhere}
 """
 
 
-class Stage(NamedTuple):
+class PageRow(NamedTuple):
     """A row's number never falls; its pictures' files begin with the stem."""
 
     number: int

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from util.page import Stage
+from util.page import PageRow
 
 NOT_LOSSES = {"epoch", "iters", "images", "lr", "time_s", "data_s", "peak_mib"}
 
@@ -45,8 +45,8 @@ class Tracker(Protocol):
                 each loss by its name.
         """
 
-    def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
-        """Take the pictures of a stage, which may come again, brought up to date.
+    def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
+        """Take the pictures of a row, which may come again, brought up to date.
 
         Args:
             pictures: name -> (H, W, 3) uint8.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from util.errors import UserError, warn
-from util.page import Stage
+from util.page import PageRow
 from util.seed import random_state, set_random_state
 from util.trackers.base import RunInfo, Tracker
 
@@ -30,7 +30,7 @@ INSTALL = {
 }
 START_S, CLOSE_S = 4.0, 5.0  # that a training waits for all views to begin, and for one to end
 RETRY_S = 60.0  # between two tries of a view that failed
-WAITING = 32  # records and stages at most that a view may be behind
+WAITING = 32  # records and rows of pictures at most that a view may be behind
 
 
 def start_trackers(services: dict[str, dict[str, Any]], run: RunInfo) -> list[Tracker]:
@@ -80,8 +80,8 @@ class Guarded:
     def log(self, record: dict[str, float]) -> None:
         self._put("log", record)
 
-    def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
-        self._put("show", stage, pictures)
+    def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
+        self._put("show", row, pictures)
 
     def close(self) -> None:
         """Wait a little until all is delivered."""

@@ -6,7 +6,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from util.errors import say
-from util.page import Stage
+from util.page import PageRow
 from util.trackers.base import RunInfo, losses_of
 
 
@@ -44,9 +44,9 @@ class TensorboardTracker:
         for summary in hparams(plain, dict.fromkeys(metrics, 0.0)):
             events.add_summary(summary)
 
-    def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
+    def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
         for label, picture in pictures.items():
-            self.writer.add_image(label, picture, stage.number, dataformats="HWC")
+            self.writer.add_image(label, picture, row.number, dataformats="HWC")
         self.writer.flush()
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from visdom import Visdom
 
 from util.errors import say
-from util.page import Stage
+from util.page import PageRow
 from util.trackers.base import RunInfo, losses_of
 from util.trackers.visdom_start import ensure_server
 
@@ -69,13 +69,13 @@ class VisdomTracker:
         self.vis.line(values, np.array(images, float), "losses", opts=look)
         self.vis.text(_table(record), "last losses", opts=_pane("last losses", height=360))
 
-    def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
+    def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
         sheets = {name: [picture] for name, picture in pictures.items()}
         if self.columns:
             sheets = {", ".join(pictures): list(pictures.values())}
         for number, (name, sheet) in enumerate(sheets.items()):
             image = tiled(sheet, self.columns or 1).transpose(2, 0, 1)
-            opts = _pane(name, caption=stage.heading)
+            opts = _pane(name, caption=row.heading)
             self.vis.image(image, f"pictures {number}", opts=opts)
         self.vis.save([self.env])
 

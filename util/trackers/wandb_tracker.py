@@ -11,7 +11,7 @@ import numpy as np
 import wandb
 
 from util.errors import say, warn
-from util.page import Stage
+from util.page import PageRow
 from util.trackers.base import RunInfo, losses_of
 
 
@@ -48,12 +48,12 @@ class WandbTracker:
         beside = {name: value for name, value in record.items() if name not in losses}
         self.run.log(beside | {f"loss/{name}": value for name, value in losses.items()})
 
-    def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
+    def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
         shown = {
-            f"pictures/{label}": wandb.Image(picture, caption=stage.heading)
+            f"pictures/{label}": wandb.Image(picture, caption=row.heading)
             for label, picture in pictures.items()
         }
-        self.run.log(shown | {"images": self.images, "stage": stage.number})
+        self.run.log(shown | {"images": self.images, "stage": row.number})
 
     def close(self) -> None:
         self.run.finish()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from util.errors import Stopped, say
 from util.images.convert import tensor2im
 from util.lazy import torch
-from util.page import Stage
+from util.page import PageRow
 from util.threads import Writer
 from util.trackers.base import RunInfo, Tracker
 from util.trackers.guard import start_trackers
@@ -27,7 +27,7 @@ class Reporter(Protocol):
 
     def networks(self) -> dict[str, torch.nn.Module]: ...
 
-    def stage(self, epoch: int) -> Stage: ...
+    def page_row(self, epoch: int) -> PageRow: ...
 
     def get_current_losses(self) -> dict[str, float]: ...
 
@@ -103,7 +103,7 @@ class Visualizer:
         self.num_threads, self.test_command = num_threads, test_command
         self.print_images, self.display_images = print_images, display_images
         self.html_images = html_images
-        self.row = (resumed or {}).get("row", 0)  # of the last stage that was shown
+        self.row = (resumed or {}).get("row", 0)  # of the last row of pictures that was shown
         self.console = Console(n_epochs, writes, unit)
         self.writer = Writer()
         self.trackers: list[Tracker] = []
@@ -122,7 +122,7 @@ class Visualizer:
         self.trackers += start_trackers(services or {}, run)
 
     def state_dict(self) -> dict:
-        """Bytes of the logs, and the last stage that was shown."""
+        """Bytes of the logs, and the last row that was shown."""
         return (self.run_log.state_dict() if self.writes else {}) | {"row": self.row}
 
     def epoch(
@@ -175,11 +175,11 @@ class Visualizer:
             tracker.log(record)
 
     def show(self, model: Reporter, epoch: int, save: bool = False) -> None:
-        """Show the stage's pictures, if they were not yet; with `save` bring them up to date."""
+        """Show the row's pictures, if they were not yet; with `save` bring them up to date."""
         if not self.shows:
             return
-        stage = model.stage(epoch)
-        if self.row == stage.number and not save:
+        row = model.page_row(epoch)
+        if self.row == row.number and not save:
             return
         model.compute_visuals()
         visuals = model.get_current_visuals()
@@ -188,10 +188,10 @@ class Visualizer:
             visuals = visuals | {FIXED + label: images for label, images in again.items()}
         pictures = {label: tensor2im(images) for label, images in visuals.items()}
         if self.page is not None:
-            self.writer.put(self.page.show, stage, pictures)
+            self.writer.put(self.page.show, row, pictures)
         for tracker in self.trackers:
-            tracker.show(stage, pictures)
-        self.row = stage.number
+            tracker.show(row, pictures)
+        self.row = row.number
 
     @property
     def shows(self) -> bool:

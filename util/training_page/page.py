@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from util.images.convert import save_image
-from util.page import Stage, to_bytes
+from util.page import PageRow, to_bytes
 from util.training_page.chunks import CHUNK, Chunks, replace, script
 from util.training_page.curves import Curves
 from util.training_page.html import About, page_html
@@ -71,17 +71,17 @@ class TrainingPage:
             self.points.update(self.curves.points)
         self._tell("running")
 
-    def show(self, stage: Stage, pictures: dict[str, np.ndarray]) -> None:
-        again = bool(self.rows) and self.rows[-1][0] == stage.number
+    def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
+        again = bool(self.rows) and self.rows[-1][0] == row.number
         before: Row = self.rows.pop() if again else [0, "", "", [], 0, 0, 0]
         written = [label for label in pictures if self._is_new(label, pictures[label])]
         for label in written:
-            save_image(pictures[label], self.web / "images" / f"{stage.file_stem}_{label}.png")
+            save_image(pictures[label], self.web / "images" / f"{row.file_stem}_{label}.png")
         labels = [label for label in pictures if label in written or label in before[3]]
         height, width = next(iter(pictures.values())).shape[:2] if pictures else (0, 0)
-        stem = quote(stage.file_stem)
-        row = [stage.number, stage.heading, stem, labels, width, height, before[6] + 1]
-        self.rows.append(row)
+        stem = quote(row.file_stem)
+        times = before[6] + 1
+        self.rows.append([row.number, row.heading, stem, labels, width, height, times])
         self.chunks.update(self.rows)
         self._tell("running")
 

@@ -20,7 +20,7 @@ import torch
 from tests.helpers import CHROMIUM, ROOT, TINY, environment, make_aligned, metrics, needs_browser
 from tests.helpers import train as run_train
 from util.errors import UserError
-from util.page import Stage
+from util.page import PageRow
 from util.trackers import guard as trackers
 from util.trackers import visdom_assets as visdom_page
 from util.trackers.base import RunInfo
@@ -83,8 +83,8 @@ class Shown:
             raise ConnectionError("the server is gone\nand more")
         self.told.append(record["images"])
 
-    def show(self, stage, pictures):
-        self.told.append(stage.heading)
+    def show(self, row, pictures):
+        self.told.append(row.heading)
 
     def close(self):
         self.told.append("close")
@@ -102,7 +102,7 @@ def test_everything_arrives_in_order_and_before_the_end():
     view = Guarded("visdom", lambda: shown)
     for images in range(1, 20):
         view.log(record(images))
-    view.show(Stage(1, "epoch 1", "epoch001"), {})
+    view.show(PageRow(1, "epoch 1", "epoch001"), {})
     view.close()
     assert shown.told == [*range(1, 20), "epoch 1", "close"]
 
@@ -283,7 +283,7 @@ def tensorboard_events(folder: Path, images: range, resumed: bool = False):
     tracker = TensorboardTracker(info(folder, resumed))
     for seen in images:
         tracker.log(record(seen))
-    tracker.show(Stage(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
+    tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
     tracker.close()
     return EventAccumulator(str(folder / "tensorboard")).Reload()
 
@@ -298,7 +298,7 @@ def test_wandb_keeps_an_offline_run_that_can_be_read_back(tmp_path, monkeypatch)
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
     tracker = WandbTracker(info(tmp_path), "project")
     tracker.log(record(4, G_L1=0.25))
-    tracker.show(Stage(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
+    tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
     tracker.close()
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     records = list(wandb_records(file.read_bytes()))
@@ -411,7 +411,7 @@ def test_visdom_keeps_curves_table_and_pictures_through_a_restart(server, tmp_pa
     tracker = server.tracker(tmp_path, "a run")
     for images in (1, 2, 4):
         tracker.log(record(images, **{"G_L1": 1 / images, NASTY: float("nan")}))
-    tracker.show(Stage(3, "epoch 3", "epoch003"), {"real_A": PICTURE, NASTY: PICTURE[:4]})
+    tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE, NASTY: PICTURE[:4]})
     tracker.close()
     server.stop()
     server.start()
@@ -485,7 +485,7 @@ def test_a_browser_shows_the_curve_and_runs_no_script_of_ours(tmp_path):
         tracker = server.tracker(tmp_path, NASTY)
         for images in (1, 2, 4):
             tracker.log(record(images, **{"G_L1": 1 / images, NASTY: images}))
-        tracker.show(Stage(3, f"epoch 3 {NASTY}", "x"), {"real_A": PICTURE, NASTY: PICTURE})
+        tracker.show(PageRow(3, f"epoch 3 {NASTY}", "x"), {"real_A": PICTURE, NASTY: PICTURE})
         command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
                    "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}",
                    "--virtual-time-budget=20000", "--dump-dom",

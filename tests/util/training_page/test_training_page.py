@@ -15,7 +15,7 @@ from tests.helpers import TINY, make_aligned, train
 from tests.test_resume import same_tensors
 from util.checkpoints import checkpoint as snapshots
 from util.checkpoints import weights as checkpoint
-from util.page import Stage
+from util.page import PageRow
 from util.training.log import RunLog
 from util.training_page.chunks import CHUNK, script
 from util.training_page.curves import MOST, Curves
@@ -50,8 +50,8 @@ def show(page: TrainingPage, epoch: int, heading: str | None = None) -> None:
     page.begin_epoch(epoch)
     own = {"real_A": picture(epoch), "fake_B": picture(2 * epoch)}
     fixed = {"fixed_real_A": picture(7), "fixed_fake_B": picture(3 * epoch)}
-    stage = Stage(epoch, heading or f"epoch {epoch}", f"epoch{epoch:03d}")
-    page.show(stage, own | fixed)
+    row = PageRow(epoch, heading or f"epoch {epoch}", f"epoch{epoch:03d}")
+    page.show(row, own | fixed)
 
 
 def log_lines(page: TrainingPage, run: Path, count: int) -> None:
@@ -108,7 +108,7 @@ def test_a_thousand_epochs_weigh_less_than_a_megabyte_at_constant_cost(tmp_path,
             page.log(record(line, epoch))
             written.append([])
         fixed = {f"fixed_{label}": picture(epoch) for label in LABELS}
-        page.show(Stage(epoch, f"epoch {epoch}", f"epoch{epoch:03d}"), own | fixed)
+        page.show(PageRow(epoch, f"epoch {epoch}", f"epoch{epoch:03d}"), own | fixed)
         written.append([])
     total = sum(file.stat().st_size for file in (run / "web").rglob("*") if file.is_file())
     assert total < 1_000_000, total
