@@ -21,10 +21,10 @@ from options.train_options import TrainOptions, keeping, showing
 from util import distributed
 from util.errors import one_line_errors, say
 from util.seed import seed_everything
-from util.training.checkpointer import Keeper, resumed_progress
+from util.training.checkpointer import Checkpointer, resumed_progress
 from util.training.lock import run_lock
 from util.training.run_folder import make_room
-from util.training.signals import Interruptions
+from util.training.signals import SignalHandler
 from util.training.visualizer import Visualizer, describe_step
 
 
@@ -35,11 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     opt = options.parse(argv)
     writes = distributed.start(opt.device)
     opt.seed = options.values["seed"] = distributed.from_rank_0(opt.seed)
-    with Interruptions(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
+    with SignalHandler(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
         return run(opt, options, writes, signals)
 
 
-def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interruptions) -> int:
+def run(opt: Namespace, options: TrainOptions, writes: bool, signals: SignalHandler) -> int:
     """All epochs, from the first one or from where a checkpoint left off. Returns: exit code."""
     seed_everything(opt.seed)
     dataset, model = create_dataset(opt), create_model(opt)
@@ -67,30 +67,30 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: Interrupti
         options.save(opt.run_dir)
     shown = showing(opt, options, dataset, model)
     view = Visualizer(opt.run_dir, opt.name, last, writes, view_state, **shown)
-    with view, Keeper(model, view, at, len(dataset), signals, **keeping(opt)) as keeper:
+    with view, Checkpointer(model, view, at, len(dataset), signals, **keeping(opt)) as checkpointer:
         for epoch in range(at.epoch, last + 1):
-            train_epoch(opt, dataset, model, view, keeper)
-            keeper.end_epoch(last=epoch == last)
+            train_epoch(opt, dataset, model, view, checkpointer)
+            checkpointer.end_epoch(last=epoch == last)
     view.finish(dataset.describe_bad())
     return 0
 
 
 def train_epoch(
-    opt: Namespace, dataset: Loader, model: BaseModel, view: Visualizer, keeper: Keeper
+    opt: Namespace, dataset: Loader, model: BaseModel, view: Visualizer, checkpointer: Checkpointer
 ) -> None:
     """One pass over the data, or the rest of one."""
-    started, at, step = time.time(), keeper.at, opt.batch_size * distributed.world_size()
-    keeper.begin_epoch()
+    started, at, step = time.time(), checkpointer.at, opt.batch_size * distributed.world_size()
+    checkpointer.begin_epoch()
     dataset.set_epoch(at.epoch, at.seen // distributed.world_size())
     for batch in view.epoch(dataset, at.epoch, step, at.seen):
-        keeper.begin_step(batch)
+        checkpointer.begin_step(batch)
         model.set_input(batch)
         model.optimize_parameters()
-        keeper.judge()
+        checkpointer.check_step()
         model.after_step()
-        before = keeper.advance(step)
+        before = checkpointer.advance(step)
         view.end_step(model, at.epoch, at.seen, before, at.images)  # logs and shows, if it is time
-        keeper.end_step(before)  # saves and stops, if it is time
+        checkpointer.end_step(before)  # saves and stops, if it is time
     view.show(model, at.epoch, save=True)
     view.end_epoch(at.epoch, time.time() - started, *model.update_learning_rate())
 

@@ -23,9 +23,9 @@ from benchmarks.timing import interleaved, row  # noqa: E402
 from benchmarks.train_step import make, step  # noqa: E402
 from models.base_model import BaseModel  # noqa: E402
 from options.train_options import TrainOptions, keeping  # noqa: E402
-from util.training.checkpointer import Keeper, Progress  # noqa: E402
+from util.training.checkpointer import Checkpointer, Progress  # noqa: E402
 from util.training.pace import memory  # noqa: E402
-from util.training.signals import Interruptions  # noqa: E402
+from util.training.signals import SignalHandler  # noqa: E402
 from util.training.visualizer import Visualizer  # noqa: E402
 
 MODELS = ("pix2pix", "cycle_gan")
@@ -44,7 +44,7 @@ def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Ca
     view = Visualizer(Path(folder, name), name, 1)
     argv = ["--dataroot", ".", "--checkpoints_dir", folder, "--name", name]
     how = keeping(TrainOptions().parse(argv))
-    keeper = Keeper(model, view, Progress(), 100, Interruptions(), **how)
+    checkpointer = Checkpointer(model, view, Progress(), 100, SignalHandler(), **how)
     started = time.perf_counter()
     step(model)
     count = max(2, round(WRITING_S / (time.perf_counter() - started)))
@@ -58,7 +58,7 @@ def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Ca
 
     def hand_over() -> None:
         began = time.perf_counter()
-        keeper.save()
+        checkpointer.save()
         handed.append(time.perf_counter() - began)
 
     def show(wait: bool) -> None:
@@ -68,7 +68,7 @@ def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Ca
 
     return {
         f"{count} steps": steps,
-        "and a checkpoint, waited for": partial(steps, partial(keeper.save, at_once=True)),
+        "and a checkpoint, waited for": partial(steps, partial(checkpointer.save, at_once=True)),
         "and a checkpoint beside them": partial(steps, hand_over),
         "and pictures, waited for": partial(steps, partial(show, wait=True)),
         "and pictures beside them": partial(steps, partial(show, wait=False)),

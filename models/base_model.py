@@ -12,10 +12,10 @@ from models import networks, sizes
 from models.compute import speed
 from models.compute.norms import set_test_mode
 from util import distributed
-from util.checkpoints import checkpoint as snapshots
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.checkpoint import find_checkpoint
 from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_state, stateful_parts
 from util.checkpoints.transfer import transfer
+from util.checkpoints.weights import load_weights, save_file, weights_path
 from util.direction import oriented
 from util.errors import UserError, say, warn
 from util.lazy import lr_scheduler, nn, torch
@@ -310,8 +310,8 @@ class BaseModel(ABC):
     def save_networks(self, epoch: str | int) -> None:
         """Write <epoch>_net_<X>.pth for every network; for plug-ins with moments of their own."""
         for name, weights in self.weights().items():
-            path = checkpoint.weights_path(self.save_dir, epoch, name)
-            checkpoint.save(weights, path.with_suffix(".pth"))
+            path = weights_path(self.save_dir, epoch, name)
+            save_file(weights, path.with_suffix(".pth"))
 
     def weights(self) -> dict[str, dict[str, torch.Tensor]]:
         """Name of a network -> its state_dict, copied to the CPU."""
@@ -325,14 +325,14 @@ class BaseModel(ABC):
         """Read every network of an epoch, and return the training state that was saved with it;
         None if there is none, or it is not needed."""
         files = None if self.isTrain else [f"net_{name}.pth" for name in self.networks()]
-        unit = snapshots.find(self.save_dir, str(epoch), files)
+        unit = find_checkpoint(self.save_dir, str(epoch), files)
         if unit is None and not self.networks():
             raise UserError(f"{self.save_dir}: no checkpoint to go on from; leave the flag out")
         for name, net in self.networks().items():
-            path = checkpoint.weights_path(self.save_dir, epoch, name)
+            path = weights_path(self.save_dir, epoch, name)
             if unit is not None and f"net_{name}.pth" in unit.files:
                 path = unit.folder / f"net_{name}.pth"
-            checkpoint.load_weights(net, path, self.device)
+            load_weights(net, path, self.device)
             say(f"loaded {path}")
         if unit is None or not self.isTrain:
             return None

@@ -3,7 +3,7 @@
 import argparse
 
 from models.base_model import BaseModel
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import weights_path
 from util.errors import UserError
 
 
@@ -27,7 +27,7 @@ class TestModel(BaseModel):
     @staticmethod
     def check_options(opt: argparse.Namespace) -> None:
         """Choose between CycleGAN's two generators; G_B's channels are G_A's exchanged."""
-        saved = {name: checkpoint.weights_path(opt.run_dir, opt.epoch_label, name).is_file()
+        saved = {name: weights_path(opt.run_dir, opt.epoch_label, name).is_file()
                  for name in ("G", "G_A", "G_B")}  # fmt: skip
         if not opt.model_suffix and not saved["G"] and (saved["G_A"] or saved["G_B"]):
             same_way = opt.direction == opt.trained.get("direction", "AtoB")

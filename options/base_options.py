@@ -27,7 +27,7 @@ from options import checks, types
 from options.parser import OptionParser
 from options.saved import NOT_SAVED, load_config, option_table, save_options
 from util import distributed
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import epoch_label
 from util.device import DEVICE_HELP, resolve_device
 from util.direction import DIRECTIONS
 from util.errors import UserError, warn
@@ -266,7 +266,7 @@ class BaseOptions(ABC):
         opt = argparse.Namespace(**self.values, isTrain=self.isTrain, trained=trained)
         opt.name = self.run_name or opt.name + suffix_of(vars(opt))
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
-        opt.epoch_label = checkpoint.epoch_label(opt.epoch, opt.load_iter)
+        opt.epoch_label = epoch_label(opt.epoch, opt.load_iter)
         self.finish(opt, explicit)
         checks.check(opt)
         _choose_device(opt)  # imports torch: what can be refused without it has been by now

@@ -8,7 +8,7 @@ from models.architecture import describe_generator
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import epoch_label, load_state_dict, saved_epochs, weights_path
 from util.errors import UserError, warn
 
 # What the weights were trained as: another value could only do harm, and is refused.
@@ -87,7 +87,7 @@ def describe_sizes(opt: argparse.Namespace) -> str:
 
 def _described(path: Path) -> dict[str, Any]:
     """Flags of the generator in a file, and what they are told to the user as."""
-    flags = describe_generator(checkpoint.load_state_dict(path))
+    flags = describe_generator(load_state_dict(path))
     if flags:
         told = ", ".join(f"{flag} {value}" for flag, value in flags.items())
         warn(f"{path}: no options beside it; read from the weights: {told}")
@@ -99,9 +99,9 @@ def _described(path: Path) -> dict[str, Any]:
 def read_from_weights(early: dict[str, Any]) -> dict[str, Any]:
     """Options of a generator without a run, from `<epoch>_net_G*`; empty if there is none."""
     folder = Path(early["checkpoints_dir"]) / early["name"]
-    label = checkpoint.epoch_label(early["epoch"], early["load_iter"])
+    label = epoch_label(early["epoch"], early["load_iter"])
     for name in ("G", "G_A", "G_B"):
-        path = checkpoint.weights_path(folder, label, name)
+        path = weights_path(folder, label, name)
         if path.is_file() and (flags := _described(path)):
             if name == "G_B":  # the run's own options are those of G_A
                 flags["input_nc"], flags["output_nc"] = flags["output_nc"], flags["input_nc"]
@@ -117,7 +117,7 @@ def refuse_contradictions(opt: argparse.Namespace, explicit: dict[str, Any]) -> 
             f"run {opt.name} was trained with --model {trained_model}, got {opt.model}; "
             "leave the flag out, or use --model test for one generator on a folder"
         )
-    two_generators = opt.model == "test" and checkpoint.saved_epochs(Path(opt.run_dir), "G_B")
+    two_generators = opt.model == "test" and saved_epochs(Path(opt.run_dir), "G_B")
     for flag in FIXED_BY_TRAINING:
         given, was = explicit.get(flag), opt.trained.get(flag)
         chooses_generator = flag == "direction" and two_generators

@@ -12,7 +12,7 @@ from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
 from util import distributed
-from util.checkpoints import checkpoint as snapshots
+from util.checkpoints.checkpoint import list_checkpoints
 from util.errors import UserError, warn
 from util.training.checkpointer import SavePlan
 from util.training.nan_guard import ON_NAN
@@ -149,7 +149,7 @@ def _place(opt: argparse.Namespace) -> list[str]:
 
 
 def keeping(opt: argparse.Namespace) -> dict[str, Any]:
-    """How the run is kept safe, as arguments of `util.training.checkpointer.Keeper`."""
+    """How the run is kept safe, as arguments of `util.training.checkpointer.Checkpointer`."""
     return {
         "run_dir": opt.run_dir,
         "seed": opt.seed,
@@ -210,7 +210,7 @@ def services(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def has_checkpoint(run_dir: str) -> bool:
     """Whether there is anything that `--continue_train` could take up."""
-    return bool(snapshots.snapshots(run_dir) or list(Path(run_dir).glob("*_net_*")))
+    return bool(list_checkpoints(run_dir) or list(Path(run_dir).glob("*_net_*")))
 
 
 def refuse_changes(opt: argparse.Namespace, explicit: dict[str, Any]) -> None:

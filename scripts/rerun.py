@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import train  # noqa: E402
-from util.checkpoints import checkpoint as snapshots  # noqa: E402
-from util.checkpoints import weights as checkpoint  # noqa: E402
+from util.checkpoints.checkpoint import list_checkpoints  # noqa: E402
+from util.checkpoints.weights import load_state_dict  # noqa: E402
 from util.errors import UserError, one_line_errors  # noqa: E402
 
 
@@ -26,14 +26,14 @@ def weights_hash(run_dir: Path) -> str:
         digest.update(path.name.encode() + path.read_bytes())
     for path in sorted(run_dir.glob("latest_net_*.pth")):
         digest.update(path.name.encode())
-        for key, value in checkpoint.load_state_dict(path).items():
+        for key, value in load_state_dict(path).items():
             digest.update(key.encode() + value.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 def progress(run_dir: Path) -> str:
     """Where a run's newest checkpoint was taken."""
-    units = snapshots.snapshots(run_dir)
+    units = list_checkpoints(run_dir)
     if not units:
         raise UserError(f"{run_dir}: no checkpoint in it to compare with")
     return units[0].describe()

@@ -27,9 +27,9 @@ from tests.helpers import (
 )
 from tests.helpers import train as run_train
 from util import atomic
-from util.checkpoints import checkpoint as snapshots
-from util.checkpoints import weights as checkpoint
-from util.threads import Writer
+from util.checkpoints.checkpoint import find_checkpoint, list_checkpoints, save_checkpoint
+from util.checkpoints.weights import load_file
+from util.threads import BackgroundThread
 
 CPU = ["--gpu_ids", "-1"]
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", "1"]
@@ -53,10 +53,10 @@ def same_tensors(a, b) -> bool:
 def assert_same(straight: Path, resumed: Path) -> None:
     """Logs, weights, optimizers, pools and random states."""
     assert timeless(straight) == timeless(resumed)
-    a, b = (snapshots.snapshots(run)[0] for run in (straight, resumed))
+    a, b = (list_checkpoints(run)[0] for run in (straight, resumed))
     assert a.files.keys() == b.files.keys()
     for name in a.files:
-        left, right = (checkpoint.load(unit.folder / name) for unit in (a, b))
+        left, right = (load_file(unit.folder / name) for unit in (a, b))
         if name == "state.pth":  # the clock decides how long a log line is
             left["view"], right["view"] = left["view"]["row"], right["view"]["row"]
         assert same_tensors(left, right), name
@@ -163,7 +163,7 @@ def test_a_checkpoint_is_due_after_so_many_minutes(tmp_path, pairs):
     run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", "--save_every_minutes", 1e-6,
               "--keep_last", 10)  # fmt: skip
     images = [unit.manifest["progress"]["images"]
-              for unit in snapshots.snapshots(tmp_path / "checkpoints" / "p")]  # fmt: skip
+              for unit in list_checkpoints(tmp_path / "checkpoints" / "p")]  # fmt: skip
     assert images == [5, 4, 3, 2, 1]
 
 
@@ -177,7 +177,7 @@ def test_sigusr1_saves_and_goes_on_or_stops_with_requeue(tmp_path, pairs, monkey
     monkeypatch.setattr(Pix2PixModel, "optimize_parameters", warned)
     run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "a")
     assert [u.manifest["progress"]["images"] for u in
-            snapshots.snapshots(tmp_path / "checkpoints" / "a")] == [5, 4]  # fmt: skip
+            list_checkpoints(tmp_path / "checkpoints" / "a")] == [5, 4]  # fmt: skip
     run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "b", "--requeue", expect=143)
     assert len(metrics(tmp_path / "checkpoints" / "b")) == 1
 
@@ -248,7 +248,7 @@ class TestKillInsideSaving:
         def save(value: float) -> None:
             nets = {name: {"w": torch.full((3,), value)} for name in ("G", "D")}
             state = {"progress": {"epoch": int(value)}}
-            snapshots.save(tmp_path / "run", nets, state, ["latest"], keep_last=2)
+            save_checkpoint(tmp_path / "run", nets, state, ["latest"], keep_last=2)
 
         save(1)
         calls = {"left": 0}
@@ -274,8 +274,8 @@ class TestKillInsideSaving:
             except Killed:
                 finished = False
             calls["left"] = 10**9
-            unit = snapshots.find(tmp_path / "run", "latest")
-            values = {float(checkpoint.load(unit.folder / f"net_{n}.pth")["w"][0]) for n in "GD"}
+            unit = find_checkpoint(tmp_path / "run", "latest")
+            values = {float(load_file(unit.folder / f"net_{n}.pth")["w"][0]) for n in "GD"}
             epoch = unit.state()["progress"]["epoch"]
             assert values == {float(epoch)}
         assert finished and epoch == 61
@@ -302,7 +302,7 @@ DAMAGES = {
 @pytest.mark.parametrize("file", ["net_G.pth", "state.pth", "manifest.json"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_told_and_the_one_before_is_taken(finished, capsys, damage, file):
-    newest = snapshots.snapshots(finished)[0].folder / file
+    newest = list_checkpoints(finished)[0].folder / file
     if (damage, file) == ("flipped", "manifest.json"):
         pytest.skip("a manifest has no digest of its own")
     DAMAGES[damage](newest)
@@ -311,7 +311,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_taken(finished, caps
     assert re.search(rf"warning: .*0002/{file}: .*; going back to the checkpoint before", text.err)
     assert "going on with epoch 2 of 3, after 5 images" in text.out
     if file != "manifest.json":
-        DAMAGES["missing"](snapshots.snapshots(finished)[-1].folder / "net_D.pth")
+        DAMAGES["missing"](list_checkpoints(finished)[-1].folder / "net_D.pth")
 
 
 def test_a_damaged_epoch_asked_for_by_name_is_one_line(finished, capsys):
@@ -335,7 +335,7 @@ def test_only_the_last_checkpoints_and_the_milestones_are_kept(tmp_path, pairs, 
     run_train(*pairs, *PIX2PIX, *epochs(4), "--name", "p", "--save_latest_freq", 1,
               "--save_epoch_freq", 2, "--keep_last", 3)  # fmt: skip
     run = tmp_path / "checkpoints" / "p"
-    labels = [unit.labels for unit in snapshots.snapshots(run)]
+    labels = [unit.labels for unit in list_checkpoints(run)]
     assert labels == [["latest", "4"], ["latest"], ["latest"], ["latest", "2"]]
     assert {f.name for f in run.glob("*_net_G.pth")} == {
         "latest_net_G.pth", "2_net_G.pth", "4_net_G.pth"}  # fmt: skip
@@ -376,24 +376,24 @@ class TestFailingDisks:
         assert "trying once more" in error[-2]
         run = tmp_path / "checkpoints" / "p"
         assert [f.name for f in (run / "snapshots").iterdir()] == ["0001"]
-        assert not snapshots.snapshots(run)[0].damage()
+        assert not list_checkpoints(run)[0].damage()
 
     def test_a_save_that_fails_once_is_tried_again(
         self, tmp_path, pairs, failing, monkeypatch, capsys
     ):
         failing["to"] = 3
-        real = Writer.put
+        real = BackgroundThread.put
 
         def put(writer, *job):  # else it depends on the machine in which step the failure is heard
             job = real(writer, *job)
             writer.wait()
             return job
 
-        monkeypatch.setattr(Writer, "put", put)
+        monkeypatch.setattr(BackgroundThread, "put", put)
         run_train(*pairs, *PIX2PIX, *epochs(2), "--name", "p", "--save_latest_freq", 4)
         assert "trying once more" in capsys.readouterr().err
         images = [unit.manifest["progress"]["images"]
-                  for unit in snapshots.snapshots(tmp_path / "checkpoints" / "p")]  # fmt: skip
+                  for unit in list_checkpoints(tmp_path / "checkpoints" / "p")]  # fmt: skip
         assert images == [10, 9]
 
 
@@ -576,7 +576,7 @@ def test_nohup_keeps_a_run_alive_and_a_dead_tee_does_not_cost_the_state(tmp_path
     process.stdout.close()  # the reader of the pipe is gone
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
-    unit = snapshots.snapshots(tmp_path / "checkpoints" / "p")[0]
+    unit = list_checkpoints(tmp_path / "checkpoints" / "p")[0]
     assert unit.manifest["progress"]["epoch"] >= 4
     assert len(metrics(tmp_path / "checkpoints" / "p")) == unit.manifest["progress"]["images"]
 
@@ -634,5 +634,5 @@ def test_the_checkpoint_that_a_run_goes_on_from_is_not_deleted(tmp_path, finishe
     shutil.rmtree(finished / "snapshots" / "0002")
     run_train("--name", "p", "--continue_train", *epochs(4), *CPU, "--save_latest_freq", 1,
               "--save_epoch_freq", 100)  # fmt: skip
-    numbers = [unit.number for unit in snapshots.snapshots(finished)]
+    numbers = [unit.number for unit in list_checkpoints(finished)]
     assert numbers[-1] == 1 and len(numbers) == 3

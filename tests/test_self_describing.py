@@ -13,7 +13,7 @@ from scripts import rerun
 from tests.helpers import TINY, make_aligned, make_single, pictures, style_flags
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import load_file, save_file
 
 SIZES = {"resnet_6blocks": 32, "resnet_9blocks": 32, "unet_128": 128, "unet_256": 256}
 
@@ -65,7 +65,7 @@ def test_foreign_weights_tell_what_they_are(tmp_path, capsys, netG, norm):
         pytest.skip("style_net has norms of its own")
     photos = make_single(tmp_path / "photos", 1)
     net = networks.define_G(3, 1, 4, netG, norm, use_dropout=netG.startswith("resnet"))
-    checkpoint.save(net.state_dict(), tmp_path / "checkpoints" / "d" / "latest_net_G.pth")
+    save_file(net.state_dict(), tmp_path / "checkpoints" / "d" / "latest_net_G.pth")
     run_test("--dataroot", photos, "--name", "d", "--model", "test", "--gpu_ids", -1)
     text = capsys.readouterr()
     assert f"netG {netG}, norm {norm}" in text.err and "ngf 4" in text.err
@@ -78,7 +78,7 @@ def test_foreign_weights_contradicted_by_a_flag_are_one_line(tmp_path, capsys):
     photos = make_single(tmp_path / "photos", 1)
     net = networks.define_G(3, 3, 4, "resnet_9blocks", "instance")
     weights = {f"module.{key}": value for key, value in net.state_dict().items()}
-    checkpoint.save(weights, tmp_path / "checkpoints" / "d" / "latest_net_G_B.pth")
+    save_file(weights, tmp_path / "checkpoints" / "d" / "latest_net_G_B.pth")
     flags = ["--dataroot", photos, "--name", "d", "--model", "test", "--gpu_ids", -1,
              "--model_suffix", "_B"]  # fmt: skip
     run_test(*flags, "--ngf", 8, expect=2)
@@ -93,8 +93,8 @@ def test_safetensors_are_written_and_read(tmp_path, capsys):
               "--n_epochs", 1, "--n_epochs_decay", 0, "--safetensors")  # fmt: skip
     run = tmp_path / "checkpoints" / "p"
     file = run / "latest_net_G.safetensors"
-    pth = checkpoint.load(run / "latest_net_G.pth")
-    assert all(torch.equal(pth[key], value) for key, value in checkpoint.load(file).items())
+    pth = load_file(run / "latest_net_G.pth")
+    assert all(torch.equal(pth[key], value) for key, value in load_file(file).items())
     elsewhere = tmp_path / "checkpoints" / "d"
     elsewhere.mkdir()
     file.rename(elsewhere / file.name)

@@ -19,7 +19,7 @@ from tests.helpers import (
 )
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import load_file
 from util.training_page.page import TrainingPage
 
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", "--name", "p", *TINY]
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_run_with_any_number_of_workers(tmp_path, p
     a, b = (tmp_path / "checkpoints" / name for name in "ab")
     assert timeless(a) == timeless(b)
     for file in ("latest_net_G.pth", "latest_net_D.pth"):
-        left, right = checkpoint.load(a / file), checkpoint.load(b / file)
+        left, right = load_file(a / file), load_file(b / file)
         assert all(torch.equal(left[key], right[key]) for key in left)
 
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 MOST = 16  # jobs that may be unfinished; whoever gives another one waits
 
 
-class Writer:
+class BackgroundThread:
     """Does jobs one after the other, beside the thread that gives them.
 
     A job owns what it is given: nobody may change that afterwards. Jobs draw no random numbers and
@@ -64,7 +64,7 @@ class Writer:
             self.error = self.error or error
 
 
-_all: weakref.WeakSet[Writer] = weakref.WeakSet()
+_all: weakref.WeakSet[BackgroundThread] = weakref.WeakSet()
 
 
 def _wait_for_all() -> None:
@@ -84,7 +84,7 @@ def default_threads() -> int:
     return min(8, cores())
 
 
-class Pool(Generic[T]):
+class OrderedThreads(Generic[T]):
     """While it is entered, `give` returns at once, as long as not too much waits. On leaving, also
     for an error or Ctrl-C, what was given is done.
 
@@ -119,7 +119,7 @@ class Pool(Generic[T]):
             del future  # it holds the error, which holds this frame and the callers' until gc runs
         self.take(result)
 
-    def __enter__(self) -> "Pool[T]":
+    def __enter__(self) -> "OrderedThreads[T]":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:

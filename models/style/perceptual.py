@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import load_state_dict
 from util.errors import UserError, choose, did_you_mean
 from util.seed import seeded
 
@@ -195,7 +195,7 @@ def _fill(features: nn.Module, net: str, weights: str, published) -> None:
     if weights == "imagenet":
         state_dict, where = _download(net, published), "imagenet"
     else:
-        state_dict, where = checkpoint.load_state_dict(Path(weights)), weights
+        state_dict, where = load_state_dict(Path(weights)), weights
     state_dict, own = _as_torchvision(state_dict, features), features.state_dict()
     same = own.keys() == state_dict.keys()
     if not same or any(own[key].shape != state_dict[key].shape for key in own):

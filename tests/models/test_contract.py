@@ -9,7 +9,7 @@ from options.train_options import TrainOptions
 from tests.helpers import TINY, make_data, needed_flags, pictures
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import load_file
 
 TRAINABLE = [name for name in models.registry.names() if name != "test"]
 
@@ -103,5 +103,5 @@ def test_weights_have_the_published_names_and_no_prefix(tmp_path):
     folder = tmp_path / "checkpoints" / "cycle_gan"
     names = sorted(f.name for f in folder.glob("*_net_*.pth"))
     assert names == [f"latest_net_{x}.pth" for x in ("D_A", "D_B", "G_A", "G_B")]
-    weights = checkpoint.load(folder / "latest_net_G_A.pth")
+    weights = load_file(folder / "latest_net_G_A.pth")
     assert next(iter(weights)) == "model.1.weight"

@@ -18,7 +18,7 @@ from models.compute.norms import ImageNoise
 from tests.helpers import make_single, photo, pictures
 from tests.helpers import test as run_test
 from util import atomic
-from util.threads import Pool
+from util.threads import OrderedThreads
 
 SIZES = [(48, 48), (40, 60), (48, 48), (48, 48), (40, 60), (36, 36), (48, 48)]
 
@@ -128,7 +128,7 @@ def test_background_keeps_order_and_bounds_what_waits():
         waiting.discard(number)
         taken.append(number)
 
-    with Pool(take, threads=4, most_bytes=30) as background:
+    with OrderedThreads(take, threads=4, most_bytes=30) as background:
         for number in range(20):
             background.give(10, work, number)
             most = max(most, len(background.waiting))

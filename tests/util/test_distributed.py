@@ -20,7 +20,7 @@ from tests.helpers import (
     two_processes,
 )
 from tests.helpers import train as run_train
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import load_file
 
 WORKER = ROOT / "tests" / "util" / "distributed_worker.py"
 
@@ -76,7 +76,7 @@ def test_a_stopped_run_of_two_processes_goes_on_exactly(tmp_path):
                   "--n_epochs_decay", "0", "--gpu_ids", "-1")  # fmt: skip
     assert timeless(resumed) == timeless(straight)
     for file in straight.glob("latest_net_*.pth"):
-        a, b = checkpoint.load(file), checkpoint.load(resumed / file.name)
+        a, b = load_file(file), load_file(resumed / file.name)
         assert all(torch.equal(a[key], b[key]) for key in a)
 
 

@@ -1,10 +1,10 @@
-"""Checkpoints as whole units: networks and training state, written all at once or not at all.
+"""Checkpoints: networks and training state, written all at once or not at all.
 
     <run>/snapshots/0007/{manifest.json, net_G.pth, net_D.pth, state.pth}
 
-A unit is written under another name and renamed when its last byte is on disk; the manifest has
-the size and SHA-256 of every file. <run>/<label>_net_<X>.pth, the published layout, are links to
-the files of the newest unit with that label.
+A checkpoint is written under another name and renamed when its last byte is on disk; the manifest
+has the size and SHA-256 of every file. <run>/<label>_net_<X>.pth, the published layout, are links
+to the files of the newest checkpoint with that label.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from util import atomic
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import load_file, safetensors_bytes, to_bytes
 from util.errors import SaveError, UserError, warn
 from util.lazy import torch
 from util.tensors import tensors_in
@@ -30,8 +30,8 @@ LATEST = "latest"
 MANIFEST = "manifest.json"
 
 
-class Snapshot:
-    """One unit on disk.
+class Checkpoint:
+    """One checkpoint on disk.
 
     Args:
         folder: holds the manifest.
@@ -47,7 +47,7 @@ class Snapshot:
             self.manifest, self.labels, self.files = {}, [], {}
 
     def damage(self, files: list[str] | None = None) -> str:
-        """What is wrong with the unit, or with some of its files; empty if nothing is."""
+        """What is wrong with the checkpoint, or with some of its files; empty if nothing is."""
         if not self.files:
             return f"{self.folder / MANIFEST}: missing or unreadable"
         for name in self.files if files is None else files:
@@ -62,7 +62,7 @@ class Snapshot:
 
     def state(self) -> dict:
         """The training state, on the CPU."""
-        return checkpoint.load(self.folder / "state.pth")
+        return load_file(self.folder / "state.pth")
 
     def describe(self) -> str:
         """Where in the training it was taken."""
@@ -70,14 +70,16 @@ class Snapshot:
         return f"epoch {at.get('epoch')}, {at.get('images')} images seen"
 
 
-def snapshots(run_dir: str | Path) -> list[Snapshot]:
-    """The run's units, newest first."""
+def list_checkpoints(run_dir: str | Path) -> list[Checkpoint]:
+    """The run's checkpoints, newest first."""
     folders = [f for f in Path(run_dir, "snapshots").glob("*") if f.name.isdigit()]
-    return sorted(map(Snapshot, folders), key=lambda unit: -unit.number)
+    return sorted(map(Checkpoint, folders), key=lambda c: -c.number)
 
 
-def find(run_dir: str | Path, label: str, files: list[str] | None = None) -> Snapshot | None:
-    """The newest whole unit with a label (`latest`: with any); None if the run has no such unit.
+def find_checkpoint(
+    run_dir: str | Path, label: str, files: list[str] | None = None
+) -> Checkpoint | None:
+    """The newest whole checkpoint with a label (`latest`: with any); None if the run has no such.
 
     A damaged `latest` is told as a warning, and the one before it taken.
 
@@ -85,19 +87,19 @@ def find(run_dir: str | Path, label: str, files: list[str] | None = None) -> Sna
         files: those that matter; None: all.
 
     Raises:
-        UserError: the unit asked for by name is damaged, or every one is.
+        UserError: the checkpoint asked for by name is damaged, or every one is.
     """
-    units = snapshots(run_dir)
-    wanted = [unit for unit in units if label in (LATEST, *unit.labels) or not unit.files]
+    checkpoints = list_checkpoints(run_dir)
+    wanted = [c for c in checkpoints if label in (LATEST, *c.labels) or not c.files]
     if label != LATEST:
-        wanted = [unit for unit in wanted if unit.files][:1] or wanted
-    for unit in wanted:
-        needed = None if files is None else [name for name in files if name in unit.files]
-        damage = unit.damage(needed) or _mixed(unit, label, needed, run_dir)
+        wanted = [c for c in wanted if c.files][:1] or wanted
+    for checkpoint in wanted:
+        needed = None if files is None else [name for name in files if name in checkpoint.files]
+        damage = checkpoint.damage(needed) or _mixed(checkpoint, label, needed, run_dir)
         if not damage:
-            return unit
+            return checkpoint
         if label != LATEST:
-            others = sorted({name for u in units if not u.damage() for name in u.labels})
+            others = sorted({name for c in checkpoints if not c.damage() for name in c.labels})
             raise UserError(
                 f"{damage}; --epoch {label} is damaged; --epoch accepts here: "
                 f"{', '.join(others) or 'none'}"
@@ -108,26 +110,27 @@ def find(run_dir: str | Path, label: str, files: list[str] | None = None) -> Sna
     return None
 
 
-def _mixed(unit: Snapshot, label: str, files: list[str] | None, run_dir: str | Path) -> str:
-    """For the newest unit: whether the published files are still those of the unit. If they are
-    not, the unit is (its bytes were checked), and one line says so."""
-    if label not in unit.labels:
+def _mixed(checkpoint: Checkpoint, label: str, files: list[str] | None, run_dir: str | Path) -> str:
+    """What is wrong with the published files of a label, if this checkpoint has it: empty if they
+    are still the checkpoint's own. For `latest` that is a warning, and the checkpoint is taken."""
+    if label not in checkpoint.labels:
         return ""
-    for name in unit.files if files is None else files:
+    for name in checkpoint.files if files is None else files:
         public = _public(run_dir, label, name)
         if not name.startswith("net_") or not public.exists():
             continue
-        if os.path.samefile(public, unit.folder / name):
+        if os.path.samefile(public, checkpoint.folder / name):
             continue
-        if _sha256(public) != unit.files[name]["sha256"]:
-            problem = f"{public}: not the file that was saved with the others of {unit.describe()}"
+        if _sha256(public) != checkpoint.files[name]["sha256"]:
+            others = f"the others of {checkpoint.describe()}"
+            problem = f"{public}: not the file that was saved with {others}"
             if label != LATEST:
                 return problem
-            warn(f"{problem}; taking {unit.folder / name}")
+            warn(f"{problem}; taking {checkpoint.folder / name}")
     return ""
 
 
-def save(
+def save_checkpoint(
     run_dir: str | Path,
     networks: dict[str, dict[str, torch.Tensor]],
     state: dict[str, Any],
@@ -136,7 +139,7 @@ def save(
     safetensors: bool = False,
     spared: int | None = None,
 ) -> list[str]:
-    """Write a unit, publish its weights under its labels, and delete units that are out of use.
+    """Write a checkpoint, publish its weights under its labels, and delete those out of use.
 
     It prints nothing, and may run beside the training if the tensors belong to nobody else.
 
@@ -144,9 +147,9 @@ def save(
         networks: name -> state_dict on the CPU.
         state: tensors and plain values; `state["progress"]` goes into the manifest too.
         labels: `latest`, `5`, `iter_400`, ...
-        keep_last: units kept besides those that alone hold a label other than `latest`.
+        keep_last: checkpoints kept besides those that alone hold a label other than `latest`.
         safetensors: write <label>_net_<X>.safetensors as well.
-        spared: number of a unit that is kept in any case: the one that the run goes on from.
+        spared: number of a checkpoint that is kept in any case: the one that the run goes on from.
 
     Returns: what is worth a warning.
 
@@ -154,20 +157,20 @@ def save(
         SaveError: with what was needed and what is free.
     """
     folder = Path(run_dir, "snapshots")
-    number = max((unit.number for unit in snapshots(run_dir)), default=0) + 1
+    number = max((c.number for c in list_checkpoints(run_dir)), default=0) + 1
     part, final = folder / f".{number:04d}.part", folder / f"{number:04d}"
     try:
         _clear_parts(folder)
-        _write_unit(
+        _write_files(
             part,
             _contents(networks, state, safetensors),
             {"labels": labels, "progress": state["progress"]},
         )
         os.replace(part, final)
         _sync(folder)
-        unit = Snapshot(final)
+        checkpoint = Checkpoint(final)
         for label in labels:
-            _publish(unit, label, Path(run_dir))
+            _publish(checkpoint, label, Path(run_dir))
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         weights = sum(tensor.nbytes for tensor in tensors_in(networks))
@@ -184,13 +187,15 @@ def _contents(
 ) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each file, one at a time: all of them would take as much memory again."""
     for name, weights in networks.items():
-        yield f"net_{name}.pth", checkpoint.to_bytes(weights)
+        yield f"net_{name}.pth", to_bytes(weights)
         if safetensors:
-            yield f"net_{name}.safetensors", checkpoint.safetensors_bytes(weights)
-    yield "state.pth", checkpoint.to_bytes(state)
+            yield f"net_{name}.safetensors", safetensors_bytes(weights)
+    yield "state.pth", to_bytes(state)
 
 
-def _write_unit(folder: Path, contents: Iterator[tuple[str, bytes]], facts: dict[str, Any]) -> None:
+def _write_files(
+    folder: Path, contents: Iterator[tuple[str, bytes]], facts: dict[str, Any]
+) -> None:
     """All files, and the manifest about them as the last one."""
     folder.mkdir(parents=True)
     files = {}
@@ -218,18 +223,18 @@ def _public(run_dir: str | Path, label: str, name: str) -> Path:
     return Path(run_dir) / f"{label}_{name}"
 
 
-def _publish(unit: Snapshot, label: str, run_dir: Path) -> None:
-    """<label>_net_<X>.pth as links to the unit's files, or copies where there are no links."""
-    for name in unit.files:
+def _publish(checkpoint: Checkpoint, label: str, run_dir: Path) -> None:
+    """<label>_net_<X>.pth: links to the checkpoint's files, or copies where there are no links."""
+    for name in checkpoint.files:
         if name.startswith("net_"):
             public = _public(run_dir, label, name)
             part = public.with_name(f".{public.name}.part")
             part.unlink(missing_ok=True)
             try:
-                os.link(unit.folder / name, part)
+                os.link(checkpoint.folder / name, part)
             except OSError:
                 try:
-                    shutil.copyfile(unit.folder / name, part)
+                    shutil.copyfile(checkpoint.folder / name, part)
                 except OSError:
                     part.unlink(missing_ok=True)
                     raise
@@ -243,22 +248,22 @@ def _clear_parts(folder: Path) -> None:
 
 
 def _prune(run_dir: str | Path, keep_last: int, spared: int | None) -> list[str]:
-    """Delete units beyond the last few, except the newest of each label that is not `latest`.
+    """Delete checkpoints beyond the last few, except the newest of each label that is not `latest`.
     Returns: what could not be deleted."""
     seen: set[str] = set()
     told: list[str] = []
-    for place, unit in enumerate(snapshots(run_dir)):
-        own = set(unit.labels) - seen - {LATEST}
+    for place, checkpoint in enumerate(list_checkpoints(run_dir)):
+        own = set(checkpoint.labels) - seen - {LATEST}
         seen |= own
-        if place >= keep_last and not own and unit.number != spared:
-            told += _delete(unit.folder, shutil.rmtree)
+        if place >= keep_last and not own and checkpoint.number != spared:
+            told += _delete(checkpoint.folder, shutil.rmtree)
     return told
 
 
 def _delete(folder: Path, remove: Callable[[Path], None]) -> list[str]:
     trash = folder.with_name(f".{folder.name}.part")
     try:
-        os.replace(folder, trash)  # at once: a half-deleted unit would look damaged
+        os.replace(folder, trash)  # at once: a half-deleted checkpoint would look damaged
         remove(trash)
     except OSError as error:
         return [f"{folder}: an old checkpoint could not be deleted ({error.strerror})"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from util.checkpoints import checkpoint as snapshots
-from util.checkpoints import weights as checkpoint
-from util.checkpoints.weights import shape_of
+from util.checkpoints.checkpoint import find_checkpoint
+from util.checkpoints.weights import clean_state_dict, load_state_dict, shape_of, weights_path
 from util.errors import UserError
 from util.lazy import nn
 
@@ -25,7 +24,7 @@ def transfer(networks: dict[str, nn.Module], source: str) -> Iterator[str]:
         UserError: nothing there, or nothing matches.
     """
     files = _files_of(Path(source), list(networks))
-    states = {name: checkpoint.load_state_dict(file) for name, file in files.items()}
+    states = {name: load_state_dict(file) for name, file in files.items()}
     if "" in states:  # a file that does not say which network it belongs to
         only = states.pop("")
         states[max(networks, key=lambda name: _matching(networks[name], only))] = only
@@ -34,7 +33,7 @@ def transfer(networks: dict[str, nn.Module], source: str) -> Iterator[str]:
         if name not in states:
             yield f"network {name}: drawn anew, {source} has no weights for it"
             continue
-        given, own = checkpoint.clean_state_dict(states[name], net), net.state_dict()
+        given, own = clean_state_dict(states[name], net), net.state_dict()
         fitting = {k: v for k, v in given.items() if k in own and shape_of(v) == own[k].shape}
         mismatched = given.keys() & own.keys() - fitting.keys()
         missing = own.keys() - given.keys()
@@ -55,11 +54,11 @@ def transfer(networks: dict[str, nn.Module], source: str) -> Iterator[str]:
 def _files_of(source: Path, names: list[str]) -> dict[str, Path]:
     """Name of a network -> file; "" for a file without a network's name."""
     if source.is_dir():
-        unit = snapshots.find(source, "latest", [f"net_{name}.pth" for name in names])
+        unit = find_checkpoint(source, "latest", [f"net_{name}.pth" for name in names])
         if unit is not None:
             inside = {name: unit.folder / f"net_{name}.pth" for name in names}
             return {name: file for name, file in inside.items() if file.name in unit.files}
-        found = {name: checkpoint.weights_path(source, "latest", name) for name in names}
+        found = {name: weights_path(source, "latest", name) for name in names}
         found = {name: file for name, file in found.items() if file.is_file()}
         if not found:
             epochs = sorted({f.name.split("_net_")[0] for f in source.glob("*_net_*")})
@@ -73,10 +72,10 @@ def _files_of(source: Path, names: list[str]) -> dict[str, Path]:
     epoch, mark, own = source.stem.partition("_net_")
     if not mark or own not in names:
         return {"": source}
-    beside = {name: checkpoint.weights_path(source.parent, epoch, name) for name in names}
+    beside = {name: weights_path(source.parent, epoch, name) for name in names}
     return {name: file for name, file in beside.items() if file.is_file()}
 
 
 def _matching(net: nn.Module, state_dict: dict) -> int:
-    own, given = net.state_dict(), checkpoint.clean_state_dict(state_dict, net)
+    own, given = net.state_dict(), clean_state_dict(state_dict, net)
     return sum(key in own and shape_of(value) == own[key].shape for key, value in given.items())

@@ -33,7 +33,7 @@ def weights_path(folder: str | Path, epoch: str | int, name: str) -> Path:
     return other if other.is_file() and not path.is_file() else path
 
 
-def save(obj: Any, path: Path) -> None:
+def save_file(obj: Any, path: Path) -> None:
     """torch.save that appears under its name only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write(path, to_bytes(obj))
@@ -46,7 +46,7 @@ def to_bytes(obj: Any) -> bytes:
     return buffer.getvalue()
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> Any:
+def load_file(path: Path, device: torch.device | str = "cpu") -> Any:
     """torch.load that runs no code from the file; `.safetensors` files too.
 
     Raises:
@@ -140,7 +140,7 @@ def clean_state_dict(state_dict: dict, net: nn.Module) -> dict:
 
 def load_state_dict(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """A file's name -> tensor; UserError if it holds something else."""
-    state_dict = load(path, device)
+    state_dict = load_file(path, device)
     if not isinstance(state_dict, dict) or not all(isinstance(key, str) for key in state_dict):
         raise UserError(f"{path}: holds {type(state_dict).__name__}, not a state_dict of weights")
     return state_dict

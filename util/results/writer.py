@@ -21,7 +21,7 @@ from util.images.write import EIGHT_BITS, save_like
 from util.lazy import torch
 from util.results.folder import METRICS_FILE, remove_pictures, show_metrics
 from util.results.gallery import ResultPage
-from util.threads import Pool
+from util.threads import OrderedThreads
 
 MAX_STEM_BYTES = 200  # of the 255 that a file's name may have
 
@@ -65,7 +65,7 @@ class Results:
         images.mkdir(exist_ok=True)
         self.stem_of = unique_stems()
         self.rows = self.unreadable = 0
-        self.writing = Pool(self._add_row, self.writers)
+        self.writing = OrderedThreads(self._add_row, self.writers)
 
     def __enter__(self) -> Results:
         return self

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Protocol
 
 from util import distributed
-from util.checkpoints import checkpoint as snapshots
+from util.checkpoints.checkpoint import LATEST, list_checkpoints, save_checkpoint
 from util.errors import CANNOT_WRITE, NonFinite, SaveError, Stopped, UserError, say, warn
 from util.lazy import torch
 from util.seed import mix, random_state, seed_everything, set_random_state
 from util.tensors import tensors_in, tensors_to
-from util.threads import Writer
-from util.training.nan_guard import Health, Watched, all_finite
-from util.training.signals import Interruptions
+from util.threads import BackgroundThread
+from util.training.nan_guard import NanGuard, Watched, all_finite
+from util.training.signals import SignalHandler
 from util.training.visualizer import crossed
 
 
@@ -68,12 +68,12 @@ class Stateful(Protocol):
     """Logs and pages, which go on where they were."""
 
     unit: str  # what is counted, for people
-    writer: Writer  # what a checkpoint tells of pages is written before it
+    writer: BackgroundThread  # what a checkpoint tells of pages is written before it
 
     def state_dict(self) -> dict: ...
 
 
-class Keeper:
+class Checkpointer:
     """Asked once before and after each step, and after each epoch.
 
     A checkpoint is copied in the step that it is due, and written beside the steps that follow; a
@@ -95,7 +95,7 @@ class Keeper:
         view: Stateful,
         at: Progress,
         size: int,
-        signals: Interruptions,
+        signals: SignalHandler,
         run_dir: str | Path,
         seed: int,
         plan: SavePlan,
@@ -105,7 +105,7 @@ class Keeper:
         self.model, self.view, self.run_dir = model, view, Path(run_dir)
         self.at, self.size, self.seed, self.plan = at, size, seed, plan
         self.signals, self.resume_command = signals, resume_command
-        self.health = Health(model, on_nan, run_dir)
+        self.nan_guard = NanGuard(model, on_nan, run_dir)
         self.steps = 0
         self.saved_at = time.monotonic()
         self.in_step = False  # a half step is not worth saving
@@ -115,7 +115,7 @@ class Keeper:
         self.labels_there: list[str] = []  # of that checkpoint
         self.came_from: int | None = (model.resumed or {}).get("unit")
 
-    def __enter__(self) -> Keeper:
+    def __enter__(self) -> Checkpointer:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
@@ -152,7 +152,7 @@ class Keeper:
             self.model.load_local_state(own["model"])
             if self.at.seen and len(local) == distributed.world_size():
                 set_random_state(own["random"])
-            newest = next(iter(snapshots.snapshots(self.run_dir)), None)
+            newest = next(iter(list_checkpoints(self.run_dir)), None)
             older = newest is not None and newest.number != self.came_from
             if distributed.highest(int(older))[0]:
                 self.save()  # the logs were cut to that checkpoint: from now on it is the newest
@@ -161,18 +161,18 @@ class Keeper:
         """Before the model sees the batch."""
         self.in_step = True
         self.steps += 1
-        self.health.begin(self.steps, self.at.epoch, batch)
+        self.nan_guard.begin_step(self.steps, self.at.epoch, batch)
 
-    def judge(self) -> None:
+    def check_step(self) -> None:
         """After the updates; raises NonFinite, with the checkpoint that is left."""
         try:
-            self.health.end()
+            self.nan_guard.check_step()
         except NonFinite as error:
             raise self._with_last_good(error) from None
 
     def _with_last_good(self, error: NonFinite) -> NonFinite:
         self.view.writer.wait()
-        good = next(iter(snapshots.snapshots(self.run_dir)), None)
+        good = next(iter(list_checkpoints(self.run_dir)), None)
         left = f"{good.folder} ({good.describe()})" if good else "none yet"
         return NonFinite(f"{error}; last good checkpoint: {left}")
 
@@ -184,7 +184,7 @@ class Keeper:
     def end_step(self, images_before: int) -> None:
         """Save if it is due, stop if that is wished; at an epoch's end `end_epoch` does both."""
         if crossed(images_before, self.at.images, self.plan.latest_images):
-            own = f"iter_{self.at.images}" if self.plan.by_iter else snapshots.LATEST
+            own = f"iter_{self.at.images}" if self.plan.by_iter else LATEST
             self.labels.append(own)
         if self.at.seen < self.size:
             self._save_or_stop()
@@ -193,7 +193,7 @@ class Keeper:
         """After an epoch: `at` moves on to the next one."""
         milestone = self.at.epoch % self.plan.epochs == 0
         self.labels += [str(self.at.epoch)] if milestone else []
-        self.labels += [snapshots.LATEST] if milestone or last else []
+        self.labels += [LATEST] if milestone or last else []
         self.at.epoch, self.at.seen = self.at.epoch + 1, 0
         self._save_or_stop(last)
 
@@ -207,7 +207,7 @@ class Keeper:
         code, due = distributed.highest(self.signals.exit_code, int(wanted))
         if code or due:
             self.signals.save = False
-            self.labels.append(snapshots.LATEST)
+            self.labels.append(LATEST)
         if self.labels:
             self.save(at_once=bool(code) or last)
         if code:
@@ -225,7 +225,7 @@ class Keeper:
             at_once: wait until it is on disk, and if it fails try again now.
         """
         self._hear()
-        self.health.read()
+        self.nan_guard.read_results()
         cpu = torch.device("cpu")
         weights = self.model.weights()
         model_state = tensors_to(self.model.state_dict(), cpu, copy=True)
@@ -253,9 +253,9 @@ class Keeper:
 
     def _write(self, weights: dict, state: dict) -> None:
         """Have a checkpoint written; nobody else holds its tensors."""
-        self.labels_there = list(dict.fromkeys(self.labels)) or [snapshots.LATEST]
+        self.labels_there = list(dict.fromkeys(self.labels)) or [LATEST]
         plan = {"keep_last": self.plan.keep_last, "safetensors": self.plan.safetensors}
-        save = functools.partial(snapshots.save, spared=self.came_from, **plan)
+        save = functools.partial(save_checkpoint, spared=self.came_from, **plan)
         given = (self.run_dir, weights, state, self.labels_there)
         self.job = self.view.writer.put(_outcome, functools.partial(save, *given))
 

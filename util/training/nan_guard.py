@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from util import distributed
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import save_file
 from util.errors import NonFinite, warn
 from util.image_pool import ImagePool
 from util.lazy import nn, torch
@@ -31,7 +31,7 @@ class Watched(Protocol):
     def current_losses(self) -> dict[str, torch.Tensor | float]: ...
 
 
-class Health:
+class NanGuard:
     """Looks at the gradients before each update, and at the losses after each step.
 
     An update with a non-finite gradient is not made. Without a GPU that is found at once; on one,
@@ -60,7 +60,7 @@ class Health:
         for optimizer in model.optimizers:
             optimizer.register_step_pre_hook(self._before_update)
 
-    def begin(self, step: int, epoch: int, batch: dict) -> None:
+    def begin_step(self, step: int, epoch: int, batch: dict) -> None:
         """Note what the coming step is about."""
         self.step, self.epoch, self.batch, self.bad = step, epoch, batch, []
         if self.on_nan == "skip":
@@ -90,8 +90,8 @@ class Health:
             for param in params:
                 param.grad = None  # torch's optimizers leave such parameters as they are
 
-    def end(self) -> None:
-        """Judge the step; raises NonFinite."""
+    def check_step(self) -> None:
+        """After the step's updates: look at its losses; raises NonFinite."""
         losses = self.model.current_losses().values()
         tensors = [loss.detach() for loss in losses if isinstance(loss, torch.Tensor)]
         flags = self.bad + [~torch.isfinite(loss).all() for loss in tensors]
@@ -112,10 +112,10 @@ class Health:
         paths = list(self.model.get_image_paths())
         about = (self.step, self.epoch, self.batch, paths, self.before)
         self.unread.append((flag, event, *about))
-        self.read(wait=False)
+        self.read_results(wait=False)
 
-    def read(self, wait: bool = True) -> None:
-        """Judge the steps whose result has arrived; with `wait` all of them (before a save)."""
+    def read_results(self, wait: bool = True) -> None:
+        """Look at the steps whose result has come; with `wait` at all of them (before a save)."""
         while self.unread:
             flag, event, *about = self.unread[0]
             if event is not None and not wait and not event.query():
@@ -146,7 +146,7 @@ class Health:
             raise NonFinite(f"{what} in step {step} (epoch {epoch}): that of another process")
         own = f"_rank{distributed.rank()}" if distributed.world_size() > 1 else ""
         kept = self.folder / f"not_finite_step{step}{own}.pth"
-        checkpoint.save({"batch": batch, "losses": losses, "step": step, "epoch": epoch}, kept)
+        save_file({"batch": batch, "losses": losses, "step": step, "epoch": epoch}, kept)
         many = f" for {self.in_a_row} steps in a row" if self.on_nan == "skip" else ""
         raise NonFinite(
             f"{what} in step {step} (epoch {epoch}){many}; its files: {files}; the batch is kept "

@@ -16,7 +16,7 @@ EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}
 SAME_SIGNAL_S = 2.0 if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
 
 
-class Interruptions:
+class SignalHandler:
     """While it is entered, SIGINT, SIGTERM and SIGHUP set `exit_code`, and SIGUSR1 `save`.
 
     A second signal ends the process at once; what is on disk is whole at any time.
@@ -32,7 +32,7 @@ class Interruptions:
         self._before: dict[int, object] = {}
         self._first_at = 0.0
 
-    def __enter__(self) -> "Interruptions":
+    def __enter__(self) -> "SignalHandler":
         if threading.current_thread() is threading.main_thread():
             for name in (*EXIT_CODES, "SIGUSR1"):
                 number = getattr(signal, name, None)  # Windows has fewer

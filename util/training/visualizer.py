@@ -11,7 +11,7 @@ from util.errors import Stopped, say
 from util.images.convert import tensor2im
 from util.lazy import torch
 from util.page import PageRow
-from util.threads import Writer
+from util.threads import BackgroundThread
 from util.trackers.base import RunInfo, Tracker
 from util.trackers.guard import start_trackers
 from util.training.console import Console
@@ -105,7 +105,7 @@ class Visualizer:
         self.html_images = html_images
         self.row = (resumed or {}).get("row", 0)  # of the last row of pictures that was shown
         self.console = Console(n_epochs, writes, unit)
-        self.writer = Writer()
+        self.writer = BackgroundThread()
         self.trackers: list[Tracker] = []
         self.first_batch = first_batch
         self.sample: FixedSample | None = None

@@ -28,8 +28,8 @@ from tests.helpers import (
 )
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util.checkpoints import checkpoint as snapshots
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.checkpoint import list_checkpoints
+from util.checkpoints.weights import save_file
 from util.errors import UserError
 from util.images.convert import tensor2im
 from util.images.read import load_image
@@ -274,7 +274,7 @@ class TestNeuralStyle:
         run = self.run(tmp_path, content, "--lr", 1e30, "--save_latest_freq", 1, expect=3)
         assert "not finite" in capsys.readouterr().err
         assert not (run / "pictures").exists()
-        for unit in snapshots.snapshots(run):
+        for unit in list_checkpoints(run):
             assert torch.isfinite(unit.state()["model"]["work"]["variable"]).all()
 
     def test_no_style_image_and_no_test(self, tmp_path, content, capsys):
@@ -362,7 +362,7 @@ class TestStyle:
                 f"{name}.running_mean": torch.zeros(32),
                 f"{name}.running_var": torch.ones(32),
             }
-        checkpoint.save(weights, tmp_path / "checkpoints" / "mosaic" / "latest_net_G.pth")
+        save_file(weights, tmp_path / "checkpoints" / "mosaic" / "latest_net_G.pth")
         data = make_single(tmp_path / "photos", 1)
         run_test("--dataroot", data, "--model", "style", "--name", "mosaic", "--gpu_ids", -1)
         found = tmp_path / "results" / "mosaic" / "test_latest" / "images" / "0_fake_B.png"

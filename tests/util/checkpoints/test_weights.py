@@ -8,7 +8,7 @@ from torch import nn
 
 from models import networks
 from util import atomic
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.weights import load_file, load_weights, save_file, weights_path
 from util.errors import UserError
 
 
@@ -21,7 +21,7 @@ def net():
 def test_wrapper_prefixes_are_stripped(tmp_path, net, prefix):
     weights = {prefix + key: value + 1 for key, value in net.state_dict().items()}
     torch.save(weights, tmp_path / "w.pth")
-    checkpoint.load_weights(net, tmp_path / "w.pth")
+    load_weights(net, tmp_path / "w.pth")
     assert torch.equal(net.state_dict()["model.1.bias"], torch.ones(4))
 
 
@@ -34,14 +34,14 @@ def test_instance_norm_statistics_of_old_files_are_dropped(tmp_path, net):
             old[f"{name}.num_batches_tracked"] = torch.tensor(3)
     assert len(old) > len(net.state_dict())
     torch.save(old, tmp_path / "old.pth")
-    checkpoint.load_weights(net, tmp_path / "old.pth")
+    load_weights(net, tmp_path / "old.pth")
 
 
 def test_the_counter_that_old_batch_norms_lack_is_filled_in(tmp_path):
     net = networks.define_D(3, 4, "basic", norm="batch")
     old = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "old.pth")
-    checkpoint.load_weights(net, tmp_path / "old.pth")
+    load_weights(net, tmp_path / "old.pth")
 
 
 def test_a_network_may_call_a_part_module(tmp_path):
@@ -51,18 +51,18 @@ def test_a_network_may_call_a_part_module(tmp_path):
             self.module = nn.Conv2d(1, 1, 1)
 
     torch.save(Net().state_dict(), tmp_path / "w.pth")
-    checkpoint.load_weights(Net(), tmp_path / "w.pth")
+    load_weights(Net(), tmp_path / "w.pth")
 
 
 def test_a_missing_file_is_told_with_what_is_there(tmp_path, net):
     for epoch in ("latest", "5", "10"):
-        checkpoint.save(net.state_dict(), checkpoint.weights_path(tmp_path / "run", epoch, "G"))
+        save_file(net.state_dict(), weights_path(tmp_path / "run", epoch, "G"))
     with pytest.raises(UserError, match="7_net_G.pth: no such checkpoint; .*: 5, 10, latest"):
-        checkpoint.load(checkpoint.weights_path(tmp_path / "run", 7, "G"))
+        load_file(weights_path(tmp_path / "run", 7, "G"))
     with pytest.raises(UserError, match="runs in .*: run; did you mean run"):
-        checkpoint.load(checkpoint.weights_path(tmp_path / "rum", 7, "G"))
+        load_file(weights_path(tmp_path / "rum", 7, "G"))
     with pytest.raises(UserError, match="weights in .*: 10_net_G.pth"):
-        checkpoint.load(checkpoint.weights_path(tmp_path / "run", "latest", "G_A"))
+        load_file(weights_path(tmp_path / "run", "latest", "G_A"))
 
 
 class Dangerous:
@@ -81,7 +81,7 @@ def test_damaged_and_dangerous_files_are_one_line(tmp_path, net, capsys, content
         "refused: holds code .(builtins.)?print" if content not in (b"", b"text") else "cannot be"
     )
     with pytest.raises(UserError, match=f"w.pth: {reason}") as caught:
-        checkpoint.load_weights(net, path)
+        load_weights(net, path)
     assert "\n" not in str(caught.value)
     assert "code ran" not in capsys.readouterr().out
 
@@ -89,21 +89,21 @@ def test_damaged_and_dangerous_files_are_one_line(tmp_path, net, capsys, content
 def test_another_networks_weights_are_told_by_a_key(tmp_path, net):
     torch.save(networks.define_G(3, 3, 8, "resnet_6blocks", "instance").state_dict(), "wide.pth")
     with pytest.raises(UserError, match=r"of another shape, e.g. model.1.bias.*--ngf"):
-        checkpoint.load_weights(net, tmp_path / "wide.pth")
+        load_weights(net, tmp_path / "wide.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(UserError, match="holds list, not a state_dict"):
-        checkpoint.load_weights(net, tmp_path / "list.pth")
+        load_weights(net, tmp_path / "list.pth")
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "w.pth"
-    checkpoint.save({"a": torch.ones(1)}, path)
+    save_file({"a": torch.ones(1)}, path)
 
     def fail(handle):
         raise OSError("disk full")
 
     monkeypatch.setattr(atomic.os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        checkpoint.save({"a": torch.zeros(1)}, path)
-    assert checkpoint.load(path)["a"].item() == 1
+        save_file({"a": torch.zeros(1)}, path)
+    assert load_file(path)["a"].item() == 1
     assert list(tmp_path.iterdir()) == [path]

@@ -16,19 +16,20 @@ from options.train_options import TrainOptions, keeping
 from tests.helpers import make_aligned, metrics, page_rows
 from tests.helpers import train as run_train
 from tests.test_resume import PIX2PIX, epochs, stop_at
-from util.checkpoints import checkpoint as snapshots
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.checkpoint import list_checkpoints, save_checkpoint
+from util.checkpoints.weights import to_bytes
 from util.errors import SaveError
-from util.threads import MOST, Writer
-from util.training.checkpointer import Keeper, Progress
-from util.training.signals import Interruptions
+from util.threads import MOST, BackgroundThread
+from util.training.checkpointer import Checkpointer, Progress
+from util.training.signals import SignalHandler
 
+SAVE = "util.training.checkpointer.save_checkpoint"
 FULL = OSError(28, "No space left on device", "x.png")
 
 
 @pytest.fixture
-def writer() -> Iterator[Writer]:
-    writer = Writer()
+def writer() -> Iterator[BackgroundThread]:
+    writer = BackgroundThread()
     yield writer
     writer.pool.shutdown()
 
@@ -36,8 +37,12 @@ def writer() -> Iterator[Writer]:
 @pytest.fixture
 def slow(monkeypatch) -> None:
     """A disk that takes longer for a file than a training for a step."""
-    real = checkpoint.to_bytes
-    monkeypatch.setattr(checkpoint, "to_bytes", lambda value: time.sleep(0.1) or real(value))
+
+    def slowly(value) -> bytes:
+        time.sleep(0.1)
+        return to_bytes(value)
+
+    monkeypatch.setattr("util.checkpoints.checkpoint.to_bytes", slowly)
 
 
 @pytest.fixture
@@ -50,14 +55,14 @@ class View:
 
     unit = "images"
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: BackgroundThread) -> None:
         self.writer = writer
 
     def state_dict(self) -> dict:
         return {}
 
 
-def make_keeper(writer: Writer) -> Keeper:
+def make_checkpointer(writer: BackgroundThread) -> Checkpointer:
     """Of a small training that has taken a step."""
     opt = TrainOptions().parse(["--dataroot", ".", "--name", "p", *PIX2PIX, "--keep_last", "3"])
     model = create_model(opt)
@@ -65,32 +70,32 @@ def make_keeper(writer: Writer) -> Keeper:
     images = torch.rand(1, 3, 32, 32) * 2 - 1
     model.set_input({"A": images, "B": -images, "A_paths": ["a"], "B_paths": ["b"]})
     model.optimize_parameters()
-    return Keeper(model, View(writer), Progress(), 5, Interruptions(), **keeping(opt))
+    return Checkpointer(model, View(writer), Progress(), 5, SignalHandler(), **keeping(opt))
 
 
 def saved(run: Path) -> list[int]:
     """Images seen at each checkpoint, oldest first."""
-    units = snapshots.snapshots(run)
+    units = list_checkpoints(run)
     assert not any(unit.damage() for unit in units)
     return [unit.manifest["progress"]["images"] for unit in reversed(units)]
 
 
 def test_a_checkpoint_is_what_it_was_when_it_was_handed_over(tmp_path, writer):
-    keeper, gate = make_keeper(writer), threading.Event()
-    keeper.save(at_once=True)
+    checkpointer, gate = make_checkpointer(writer), threading.Event()
+    checkpointer.save(at_once=True)
     writer.put(gate.wait)
-    keeper.save()
+    checkpointer.save()
     random = torch.get_rng_state()
     for _ in range(2):
-        keeper.model.optimize_parameters()
-    second = threading.Thread(target=keeper.save)
+        checkpointer.model.optimize_parameters()
+    second = threading.Thread(target=checkpointer.save)
     second.start()
     second.join(0.1)
     assert second.is_alive() and len(writer.jobs) == 2  # one copy of the weights is enough
     gate.set()
     second.join()
     writer.flush()
-    last, beside, at_once = snapshots.snapshots(keeper.run_dir)
+    last, beside, at_once = list_checkpoints(checkpointer.run_dir)
     assert beside.files == at_once.files  # names, sizes, digests
     assert {name for name in last.files if last.files[name] != beside.files[name]} == {
         "net_G.pth", "net_D.pth", "state.pth"}  # fmt: skip
@@ -135,13 +140,13 @@ def test_no_process_is_forked_in_the_midst_of_a_job(writer):
 
 def test_ctrl_c_says_saved_when_all_is_on_disk(pairs, slow, monkeypatch, capsys):
     """And each checkpoint comes after the pictures that it counts on, and the lines of the log."""
-    seen, real = [], snapshots.save
+    seen, real = [], save_checkpoint
 
     def save(run_dir, *args, **kwargs):
         seen.append([row[0] for row in page_rows(Path(run_dir))])
         return real(run_dir, *args, **kwargs)
 
-    monkeypatch.setattr(snapshots, "save", save)
+    monkeypatch.setattr(SAVE, save)
     stop_at(monkeypatch, step=7)
     run_train(*pairs, *PIX2PIX, *epochs(2), "--name", "p", "--save_epoch_freq", 1, expect=130)
     out, run = capsys.readouterr().out, Path("checkpoints/p")
@@ -169,25 +174,25 @@ def test_a_run_that_breaks_off_leaves_the_checkpoint_that_was_on_its_way(pairs, 
 
 
 def test_a_failure_beside_the_training_is_heard_later_and_tried_again(writer, monkeypatch, capsys):
-    keeper, real = make_keeper(writer), snapshots.save
+    checkpointer, real = make_checkpointer(writer), save_checkpoint
 
     def save(*args, **kwargs):
         raise SaveError("0001: checkpoint not saved")
 
-    monkeypatch.setattr(snapshots, "save", save)
-    keeper.labels.append("iter_1")
-    keeper.save()
+    monkeypatch.setattr(SAVE, save)
+    checkpointer.labels.append("iter_1")
+    checkpointer.save()
     writer.wait()
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(snapshots, "save", real)
-    keeper.end_step(0)
+    monkeypatch.setattr(SAVE, real)
+    checkpointer.end_step(0)
     writer.flush()
     assert capsys.readouterr().err == "warning: 0001: checkpoint not saved; trying once more\n"
-    assert snapshots.snapshots(keeper.run_dir)[0].labels == ["iter_1", "latest"]
-    monkeypatch.setattr(snapshots, "save", save)
-    keeper.save()
+    assert list_checkpoints(checkpointer.run_dir)[0].labels == ["iter_1", "latest"]
+    monkeypatch.setattr(SAVE, save)
+    checkpointer.save()
     with pytest.raises(SaveError, match="not saved"):
-        keeper.save(at_once=True)
+        checkpointer.save(at_once=True)
 
 
 def test_a_picture_that_cannot_be_written_ends_the_run_in_one_line(pairs, monkeypatch, capsys):

@@ -12,10 +12,10 @@ from models.pix2pix_model import Pix2PixModel
 from tests.helpers import TINY, make_aligned, make_unaligned, metrics
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
-from util.checkpoints import checkpoint as snapshots
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.checkpoint import list_checkpoints
+from util.checkpoints.weights import load_file, save_file
 from util.errors import NonFinite
-from util.training.nan_guard import Health
+from util.training.nan_guard import NanGuard
 
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", "1",
            "--n_epochs", 2, "--n_epochs_decay", 0, "--name", "p"]  # fmt: skip
@@ -44,7 +44,7 @@ def finite(run) -> bool:
     return all(
         torch.isfinite(value).all()
         for path in run.rglob("*_net_*.pth")
-        for value in checkpoint.load(path).values()
+        for value in load_file(path).values()
     )
 
 
@@ -62,7 +62,7 @@ def test_one_bad_batch_stops_in_its_step_and_is_kept(tmp_path, pairs, monkeypatc
     error = capsys.readouterr().err.splitlines()[-1]
     run = tmp_path / "checkpoints" / "p"
     file = re.search(r"in step 7 \(epoch 2\); its files: (\S+\.png);", error)[1]
-    kept = checkpoint.load(run / "not_finite_step7.pth")
+    kept = load_file(run / "not_finite_step7.pth")
     assert kept["batch"]["A_paths"] == [file] and kept["batch"]["A"].isnan().any()
     assert "epoch 2, 6 images seen" in error and finite(run)
     monkeypatch.undo()
@@ -87,7 +87,7 @@ def test_bad_batches_are_skipped_and_counted(tmp_path, monkeypatch, capsys, mode
     lines = metrics(run)
     bad = [m["images"] for m in lines if None in m.values()]
     assert bad == [3, 5] and len(lines) == 10
-    unit = snapshots.snapshots(run)[0]
+    unit = list_checkpoints(run)[0]
     for part in unit.state()["local"][0]["model"]["parts"].values():
         assert all(torch.isfinite(image).all() for image in part["images"])
     assert finite(run)
@@ -127,18 +127,18 @@ class Line:
 def test_an_update_is_left_out_on_the_device_as_on_the_host(tmp_path, on_device):
     """What a GPU does, with a fused optimizer on the CPU: no number is read before the update."""
     model = Line(fused=on_device)
-    health = Health(model, "skip", tmp_path, on_device=on_device)
-    health.begin(1, 1, {})
+    nan_guard = NanGuard(model, "skip", tmp_path, on_device=on_device)
+    nan_guard.begin_step(1, 1, {})
     model.learn(2.0)
-    health.end()
+    nan_guard.check_step()
     before = model.net.weight.detach().clone()
-    health.begin(2, 1, {})
+    nan_guard.begin_step(2, 1, {})
     model.learn(math.inf)
-    health.end()
-    assert torch.equal(before, model.net.weight) and health.skipped == 1
-    health.begin(3, 1, {})
+    nan_guard.check_step()
+    assert torch.equal(before, model.net.weight) and nan_guard.skipped == 1
+    nan_guard.begin_step(3, 1, {})
     model.learn(1.0)
-    health.end()
+    nan_guard.check_step()
     assert not torch.equal(before, model.net.weight)
 
 
@@ -160,22 +160,22 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, pairs, monkeypatc
 
 def test_the_message_names_losses_and_a_gradient_alone(tmp_path):
     model = Line(fused=False)
-    health = Health(model, "stop", tmp_path)
-    health.begin(1, 1, {})
+    nan_guard = NanGuard(model, "stop", tmp_path)
+    nan_guard.begin_step(1, 1, {})
     model.learn(1.0)
     model.loss = torch.tensor(math.nan)
     with pytest.raises(NonFinite, match=r"loss G is nan in step 1 \(epoch 1\); its files: a.png"):
-        health.end()
-    assert json.dumps(checkpoint.load(tmp_path / "not_finite_step1.pth")["step"]) == "1"
+        nan_guard.check_step()
+    assert json.dumps(load_file(tmp_path / "not_finite_step1.pth")["step"]) == "1"
 
 
 def test_weights_that_are_not_finite_make_no_black_pictures(tmp_path, pairs, capsys):
     run_train(*pairs, *PIX2PIX)
     run = tmp_path / "checkpoints" / "p"
-    weights = checkpoint.load(run / "latest_net_G.pth")
+    weights = load_file(run / "latest_net_G.pth")
     next(iter(weights.values()))[0, 0, 0, 0] = math.nan
     elsewhere = tmp_path / "checkpoints" / "d"
-    checkpoint.save(weights, elsewhere / "latest_net_G.pth")
+    save_file(weights, elsewhere / "latest_net_G.pth")
     run_test("--dataroot", pairs[1] / "test", "--name", "d", "--model", "test", "--gpu_ids", -1,
              expect=1)  # fmt: skip
     error = capsys.readouterr().err.splitlines()[-1]

@@ -13,8 +13,8 @@ import pytest
 from tests.browser import open_page
 from tests.helpers import TINY, make_aligned, train
 from tests.test_resume import same_tensors
-from util.checkpoints import checkpoint as snapshots
-from util.checkpoints import weights as checkpoint
+from util.checkpoints.checkpoint import list_checkpoints
+from util.checkpoints.weights import load_file
 from util.page import PageRow
 from util.training.log import RunLog
 from util.training_page.chunks import CHUNK, script
@@ -212,8 +212,8 @@ def test_the_guide_speaks_of_the_models_own_curves(tmp_path):
 
 
 def weights_and_state(run: Path) -> dict:
-    unit = snapshots.snapshots(run)[0]
-    found = {name: checkpoint.load(unit.folder / name) for name in unit.files}
+    unit = list_checkpoints(run)[0]
+    found = {name: load_file(unit.folder / name) for name in unit.files}
     found["state.pth"].pop("view")
     return found
 
