@@ -24,7 +24,7 @@ from models.base_model import BaseModel
 from models.padding import pad_batch
 from models.translation import translate
 from options.test_options import TestOptions, describe_sizes
-from util.errors import UserError, one_line_errors, say
+from util.errors import begun, one_line_errors, say
 from util.results.writer import Results, command_line
 from util.seed import seed_everything
 
@@ -70,16 +70,11 @@ def write_results(
         folder, f"{opt.name}: {opt.phase}", facts, opt.display_winsize, opt.aspect_ratio,
         opt.direction, opt.value_range, details, opt.dataroot,
     )  # fmt: skip
-    with results, tqdm(total=count, unit="img", dynamic_ncols=True, disable=None) as bar:
-        try:
-            for files, pictures in translate(
-                model, dataset, opt.batch_size, opt.seed, opt.direction
-            ):
-                results.add(files, pictures)
-                bar.update()
-        except UserError as error:
-            error.exit_code = 1  # there are results already
-            raise
+    bar = tqdm(total=count, unit="img", dynamic_ncols=True, disable=None)
+    with results, bar, begun():
+        for files, pictures in translate(model, dataset, opt.batch_size, opt.seed, opt.direction):
+            results.add(files, pictures)
+            bar.update()
     for path, why in dataset.bad.items():
         results.add_unreadable(path, why)
     return results

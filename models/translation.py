@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from models.compute.norms import ImageNoise
 from models.padding import cut_back, pad_batch
 from util.direction import oriented
-from util.errors import UserError
+from util.errors import UserError, begun
 from util.lazy import nn, torch
 from util.seed import mix, seed_everything
 
@@ -134,6 +134,7 @@ def _shapes(single: dict) -> tuple:
     )
 
 
+@begun()
 def check_pictures(visuals: dict[str, torch.Tensor], paths: list[str]) -> None:
     """Raise UserError (exit code 1) if a picture would be black because it is not finite."""
     for label, images in visuals.items():
@@ -141,9 +142,7 @@ def check_pictures(visuals: dict[str, torch.Tensor], paths: list[str]) -> None:
             continue
         for image, path in zip(images, paths, strict=False):
             if not torch.isfinite(image).all():
-                error = UserError(
+                raise UserError(
                     f"{label} of {path} is not finite: the network or the image holds NaN or "
                     "infinite numbers; choose another --epoch, or look at the image"
                 )
-                error.exit_code = 1
-                raise error

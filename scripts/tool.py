@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from util import atomic
-from util.errors import CANNOT_WRITE, OneLineParser, UserError, did_you_mean
+from util.errors import CANNOT_WRITE, OneLineParser, UserError, begun, did_you_mean
 from util.machine import cores
 
 WORKERS_MOST = 61  # Windows waits for no more processes
@@ -68,6 +68,7 @@ def write(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+@begun()
 def for_each(work: Callable[..., None], jobs: Sequence[tuple], parallel: bool = True) -> None:
     """work(*job) for every job, in several processes.
 
@@ -84,9 +85,9 @@ def for_each(work: Callable[..., None], jobs: Sequence[tuple], parallel: bool = 
     if not (faults := [fault for fault in shown if fault]):
         return
     if len(faults) == 1:
-        raise _failed(faults[0])
+        raise UserError(faults[0])
     more = "; ..." if len(faults) > 3 else ""
-    raise _failed(f"{len(faults)} of {len(jobs)} failed: {'; '.join(faults[:3])}{more}")
+    raise UserError(f"{len(faults)} of {len(jobs)} failed: {'; '.join(faults[:3])}{more}")
 
 
 def _in_processes(attempt: Callable[[tuple], str], jobs: Sequence[tuple]) -> Iterator[str]:
@@ -99,7 +100,7 @@ def _in_processes(attempt: Callable[[tuple], str], jobs: Sequence[tuple]) -> Ite
         ) as pool:
             yield from pool.map(attempt, jobs, chunksize=chunk)
     except BrokenProcessPool as error:
-        raise _failed(
+        raise UserError(
             "a worker process was killed, as happens when memory runs out; "
             "free some and give the command again"
         ) from error
@@ -116,9 +117,3 @@ def _attempt(work: Callable[..., None], job: tuple) -> str:
             raise
         return f"{error.filename}: {error.strerror}"
     return ""
-
-
-def _failed(message: str) -> UserError:
-    error = UserError(message)
-    error.exit_code = 1
-    return error

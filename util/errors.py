@@ -1,12 +1,13 @@
 """Mistakes a user can mend, told in one line."""
 
 import argparse
+import contextlib
 import errno
 import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import NoReturn, TextIO, TypeVar
 
@@ -20,7 +21,7 @@ CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACC
 class UserError(ValueError):
     """A wrong flag, file or folder. The message holds the value, what is accepted, what to do."""
 
-    exit_code = 2  # 1 if a run had begun
+    exit_code = 2  # of a command that did nothing; see `begun`
 
 
 class BadImage(UserError):
@@ -49,6 +50,18 @@ class Stopped(Exception):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+@contextlib.contextmanager
+def begun() -> Iterator[None]:
+    """From here on the command is at work: what fails is its work, no longer its command line, and
+    a UserError's exit code is 1 instead of 2. Also a decorator."""
+    try:
+        yield
+    except UserError as error:
+        if error.exit_code == UserError.exit_code:
+            error.exit_code = 1
+        raise
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import models
 from util import util
 from util.device import resolve_device
 from util.direction import oriented
-from util.errors import UserError, did_you_mean, one_line_errors
+from util.errors import NonFinite, UserError, begun, did_you_mean, one_line_errors
 from util.image_pool import ImagePool
 from util.images.convert import save_image, tensor2im
 from util.results.writer import unique_stems
@@ -45,6 +45,13 @@ def test_exit_codes(capsys, error, code, text):
 
     assert main([]) == code
     assert capsys.readouterr().err.startswith(text)
+
+
+@pytest.mark.parametrize(("error", "code"), [(UserError, 1), (NonFinite, 3)])
+def test_what_fails_at_work_is_no_wrong_command_line(error, code):
+    with pytest.raises(error) as caught, begun():
+        raise error("x")
+    assert caught.value.exit_code == code and error("x").exit_code != 1
 
 
 def test_our_own_bugs_keep_their_trace():

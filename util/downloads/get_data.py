@@ -40,7 +40,16 @@ from util.downloads.download import Fetched
 from util.downloads.unpack import unpack
 from util.downloads.web import PATIENCE, Patience
 from util.downloads.work_folder import work_folder
-from util.errors import CANNOT_WRITE, OneLineParser, UserError, choose, one_line_errors, say, warn
+from util.errors import (
+    CANNOT_WRITE,
+    OneLineParser,
+    UserError,
+    begun,
+    choose,
+    one_line_errors,
+    say,
+    warn,
+)
 
 MAX_MODEL_BYTES = 4 << 30
 FILE_ENDINGS = (".zip", ".tar.gz", ".tgz", ".tar", ".pth")
@@ -260,19 +269,16 @@ def _mirror_url(mirror: str, file: str, folder: bool) -> str:
 def _running() -> Iterator[None]:
     """From here on a failure is the server's, not the command's."""
     try:
-        yield
-    except UserError as error:
-        error.exit_code = 1
-        raise
+        with begun():
+            yield
     except OSError as error:
         if error.errno not in CANNOT_WRITE | {errno.ENOTDIR, errno.EEXIST}:
             raise
-        failed = UserError(
-            f"{error.filename or 'the disk'}: cannot be written ({error.strerror}); mend that, "
-            "then the same command goes on from here"
-        )
-        failed.exit_code = 1
-        raise failed from error
+        with begun():
+            raise UserError(
+                f"{error.filename or 'the disk'}: cannot be written ({error.strerror}); mend that, "
+                "then the same command goes on from here"
+            ) from error
     except KeyboardInterrupt:
         warn("stopped; the same command goes on from here")
         raise
