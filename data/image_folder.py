@@ -2,10 +2,14 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
 
 from util.errors import UserError
-from util.images.read import load_image  # noqa: F401  (datasets find it here)
+from util.images.read import load_image
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".pbm", ".bmp", ".tif", ".tiff",
                   ".webp", ".npy")  # fmt: skip
@@ -84,3 +88,39 @@ def subfolders(folder: str) -> list[str]:
     if not os.path.isdir(folder):
         return []
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+
+
+def default_loader(path: str) -> Image.Image:
+    """An image file as 8-bit RGB, upright."""
+    return load_image(path)
+
+
+class ImageFolder:
+    """The images below a folder as a data set, for scripts that were written for the reference.
+
+    Args:
+        transform: of each image.
+        return_paths: give (image, file) instead of the image alone.
+        loader: reads a file.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        transform: Callable[[Any], Any] | None = None,
+        return_paths: bool = False,
+        loader: Callable[[str], Any] = default_loader,
+    ) -> None:
+        self.root, self.imgs = root, make_dataset(root)
+        if not self.imgs:
+            raise UserError(f"{root}: no image in it; accepted: {' '.join(IMG_EXTENSIONS)}")
+        self.transform, self.return_paths, self.loader = transform, return_paths, loader
+
+    def __getitem__(self, index: int) -> Any:
+        path = self.imgs[index]
+        image = self.loader(path)
+        image = self.transform(image) if self.transform is not None else image
+        return (image, path) if self.return_paths else image
+
+    def __len__(self) -> int:
+        return len(self.imgs)

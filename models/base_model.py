@@ -52,6 +52,7 @@ class BaseModel(ABC):
         self.loss_scale: speed.LossScale | None = None  # of --precision fp16
         self.accepted_sides = (1, 1)  # px of images: a multiple of the first, not below the second
         self.resumed: dict | None = None  # the state of the training that this one goes on from
+        self.metric = 0.0  # mean generator loss of the last epoch, which plateau looks at
         self._metric_sum: torch.Tensor | float = 0.0
         self._metric_count = 0
 
@@ -267,10 +268,10 @@ class BaseModel(ABC):
     def update_learning_rate(self) -> tuple[float, float]:
         """Step the schedules; call at the end of an epoch. Returns: learning rate before, after."""
         before = self.learning_rate()
-        metric = distributed.mean(float(self._metric_sum) / max(1, self._metric_count))
+        self.metric = distributed.mean(float(self._metric_sum) / max(1, self._metric_count))
         for scheduler in self.schedulers:
             if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
-                scheduler.step(metric)
+                scheduler.step(self.metric)
             else:
                 scheduler.step()
         self._metric_sum, self._metric_count = 0.0, 0

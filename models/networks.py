@@ -33,6 +33,8 @@ NORMS: dict[str, NormLayer] = {
     "none": lambda channels: nn.Identity(),
 }
 
+Identity = nn.Identity  # the reference's name
+
 
 def get_norm_layer(norm_type: str = "instance") -> NormLayer:
     """The function that makes a normalisation layer from a number of channels."""

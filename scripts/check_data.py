@@ -12,9 +12,11 @@ Exit code: 0 if nothing is wrong, 2 otherwise.
 """
 
 import argparse
+import itertools
 import os
 import sys
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
@@ -31,11 +33,12 @@ from options.train_options import TrainOptions  # noqa: E402
 from util.errors import BadImage, UserError, one_line_errors, say  # noqa: E402
 from util.images.convert import tensor2im  # noqa: E402
 from util.machine import cores  # noqa: E402
-from util.page import Page  # noqa: E402
+from util.results.gallery import ResultPage  # noqa: E402
 
 PHASES = ("train", "val", "test")
 THUMBNAILS = 24  # of a side of a phase
 THUMBNAIL_PX = 160
+KEEP = {"preprocess": "keep", "load_size": 1, "crop_size": 1, "no_flip": True}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +55,61 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@dataclass
+class Sheet:
+    """A page of some images of each side, and of what is wrong with others.
+
+    Args:
+        folder: that it is written to.
+        facts: name -> value, shown at its top.
+    """
+
+    folder: Path
+    facts: dict[str, str]
+    rows: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+
+    def add(self, phase: str, found: Findings, dataset: BaseDataset) -> None:
+        """Rows for a phase: its sides beside each other, then the files that are at fault."""
+        (self.folder / "images").mkdir(parents=True, exist_ok=True)
+        shown = {}
+        for side, paths in dataset.checked_files().items():
+            good = [path for path in paths if path not in found.bad]
+            shown[side] = []
+            for path in good[:: max(1, len(good) // THUMBNAILS)][:THUMBNAILS]:
+                file = f"images/{phase}_{side}_{len(shown[side]):03d}.png"
+                if thumbnail(dataset, path, side, self.folder / file):
+                    name = f"{Path(path).name}: {found.headers[path].describe()}"
+                    shown[side].append((f"{side} {name}", side, file))
+            some = f", {len(shown[side])} of them shown" * (len(shown[side]) < len(paths))
+            self.facts[f"{phase} {side}"] = f"{len(paths)} images{some}"
+        for row in itertools.zip_longest(*shown.values()):
+            names, sides, files = zip(*filter(None, row), strict=True)
+            self.rows.append(
+                (f"{phase}: {' · '.join(names)}", dict(zip(sides, files, strict=True)), "")
+            )
+        self.rows += [(Path(path).name, {}, why) for path, why in found.bad.items()]
+
+    def write(self, title: str) -> Path:
+        """Write the page. Returns: its file."""
+        page = ResultPage(self.folder / "index.html", title, self.facts, {}, THUMBNAIL_PX)
+        for row in self.rows:
+            page.add_row(*row)
+        return page.path
+
+
+def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
+    """Write a small picture; False if the file's values cannot be shown."""
+    try:
+        picture = dataset.picture(path, side[0])
+    except BadImage:
+        return False
+    image = get_transform(argparse.Namespace(**KEEP), None)(picture)[None]
+    small = Image.fromarray(tensor2im(image))
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    small.save(file)
+    return True
+
+
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
     """Check; returns the exit code."""
@@ -59,21 +117,18 @@ def main(argv: list[str] | None = None) -> int:
     phases = args.phase or [p for p in PHASES if likely_modes(args.dataroot, p)] or ["train"]
     phases = [p for p in phases if "single" not in likely_modes(args.dataroot, p)] or phases[:1]
     mode = args.dataset_mode or ("aligned" if "--pairs" in more else guess(args.dataroot, phases))
-    sheet = None
-    if args.page:
-        facts = {"read as": f"--dataset_mode {mode}"}
-        sheet = Page(args.page / "index.html", f"Data: {args.dataroot}", facts, THUMBNAIL_PX)
+    sheet = Sheet(args.page, {"read as": f"--dataset_mode {mode}"}) if args.page else None
     wrong = 0
     for phase in phases:
         wrong += check_phase(args, mode, phase, more, sheet, f"{phase}: " * (len(phases) > 1))
     say(f"at fault: {wrong}" if wrong else "no file is at fault")
-    if args.page:
-        say(f"contact sheet: {args.page / 'index.html'}")
+    if sheet:
+        say(f"contact sheet: {sheet.write(f'Data: {args.dataroot}')}")
     return 2 if wrong else 0
 
 
 def check_phase(
-    args: argparse.Namespace, mode: str, phase: str, more: list[str], sheet: Page | None, what: str
+    args: argparse.Namespace, mode: str, phase: str, more: list[str], sheet: Sheet | None, what: str
 ) -> int:
     """Look at the files of a phase, and tell. Returns: how many are at fault."""
     wrong = 0
@@ -100,7 +155,7 @@ def check_phase(
             say(f"{what}{error}")
             wrong += 1
     if sheet:
-        show(sheet, args.page, phase, found, dataset)
+        sheet.add(phase, found, dataset)
     return wrong + tell(what, found, dataset, mode)
 
 
@@ -140,37 +195,6 @@ def tell(what: str, found: Findings, dataset: BaseDataset, mode: str) -> int:
         say(f"{what}--dataset_mode {mode} reads its files in its own way; they were not looked at")
     return len(found.bad)
 
-
-def show(page: Page, folder: Path, phase: str, found: Findings, dataset: BaseDataset) -> None:
-    """Rows of the contact sheet: some images of each side, and what is wrong."""
-    (folder / "images").mkdir(exist_ok=True)
-    for side, paths in dataset.checked_files().items():
-        good = [path for path in paths if path not in found.bad]
-        shown = []
-        for path in good[:: max(1, len(good) // THUMBNAILS)][:THUMBNAILS]:
-            file = f"images/{phase}_{side}_{len(shown):03d}.png"
-            if thumbnail(dataset, path, side, folder / file):
-                shown.append((f"{Path(path).name}: {found.headers[path].describe()}", file))
-        some = f", {len(shown)} of them shown" if len(shown) < len(paths) else ""
-        page.add_row(page.rows + 1, f"{phase} {side}: {len(paths)} images{some}", shown)
-    for path, why in found.bad.items():
-        page.add_row(page.rows + 1, Path(path).name, [], why)
-
-
-def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
-    """Write a small picture; False if the file's values cannot be shown."""
-    try:
-        picture = dataset.picture(path, side[0])
-    except BadImage:
-        return False
-    image = get_transform(argparse.Namespace(**KEEP), None)(picture)[None]
-    small = Image.fromarray(tensor2im(image))
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    small.save(file)
-    return True
-
-
-KEEP = {"preprocess": "keep", "load_size": 1, "crop_size": 1, "no_flip": True}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,6 +8,7 @@ from PIL import Image
 
 from scripts import check_data
 from tests.helpers import make_aligned, make_single, make_unaligned, photo
+from util.results.folder import read_rows
 
 
 def check(capsys, *argv, expect: int = 0) -> str:
@@ -66,3 +67,9 @@ def test_the_contact_sheet_shows_images_of_each_side_and_what_is_wrong(tmp_path,
     shown = sorted(os.listdir(tmp_path / "sheet" / "images"))
     assert [name.split("_")[1] for name in shown] == ["A"] * 3 + ["B"] * 2
     assert all(Image.open(tmp_path / "sheet" / "images" / name).width == 48 for name in shown)
+    rows = read_rows(tmp_path / "sheet")
+    assert [list(row.pictures) for row in rows] == [["train_A_000", "train_B_000"],
+                                                    ["train_A_001", "train_B_001"],
+                                                    ["train_A_002"], []]  # fmt: skip
+    assert rows[0].stem == ("train: A 0.png: 48x48 px, 3 x uint8 · B 1.png: 48x48 px, 3 x uint8")
+    assert "train A" in text and "3 images" in text and "2 of them shown" in text

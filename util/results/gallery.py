@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from util import atomic
-from util.page import CLOSING, POLICY, only_script, to_bytes
+from util.page import CLOSING, POLICY, head, only_script, to_bytes
 
 METRICS = '<script type="application/json" id="metrics">'
 
@@ -109,6 +109,7 @@ def _asset(name: str) -> str:
 
 def _opening(title: str, facts: dict[str, str], details: dict[str, str], width: int) -> str:
     script = _asset("gallery.js")
+    policy = f"{POLICY}; script-src {only_script(script)}"
     style = _asset("gallery.css").replace("--width:256px", f"--width:{width}px")
     terms = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
@@ -121,11 +122,7 @@ def _opening(title: str, facts: dict[str, str], details: dict[str, str], width: 
     more = f"<details><summary>{' and '.join(details)}</summary>{texts}</details>"
     return f"""<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}; script-src {only_script(script)}">
-<title>{html.escape(title)}</title>
-<style>{style}</style>
+<head>{head(style, policy)}<title>{html.escape(title)}</title>
 {METRICS}{_script_json({"names": [], "rows": {}})}</script>
 <script>{script}</script></head>
 <body>

@@ -7,7 +7,7 @@ from dominate import tags
 from dominate.svg import svg
 from dominate.util import raw
 
-from util.page import POLICY, only_script
+from util.page import POLICY, head, only_script
 from util.training_page.guide import guide
 
 ASSETS = Path(__file__).with_name("assets")
@@ -39,13 +39,7 @@ def page_html(title: str, about: About, winsize: int, session: int) -> str:
         f"{POLICY}; script-src {only_script(code)} 'self' file:; base-uri 'none'; "
         "form-action 'none'"
     )
-    head = tags.head(
-        tags.meta(charset="utf-8"),
-        tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
-        tags.meta(**{"http-equiv": "Content-Security-Policy", "content": policy}),
-        tags.title(title),
-        tags.style(raw(style)),
-    )
+    top = tags.head(raw(head(style, policy)), tags.title(title))
     body = tags.body(
         tags.header(tags.h1(title), tags.p(id="state")),
         tags.noscript("This page draws with a script; the losses are in loss_log.txt as well."),
@@ -54,7 +48,7 @@ def page_html(title: str, about: About, winsize: int, session: int) -> str:
         data_session=str(session),
         data_refresh_ms=str(round(1000 * REFRESH_S)),
     )
-    parts = [head.render(pretty=False), body.render(pretty=False)]
+    parts = [top.render(pretty=False), body.render(pretty=False)]
     return '<!DOCTYPE html>\n<html lang="en">\n' + "\n".join(parts) + "\n</html>\n"
 
 

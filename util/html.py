@@ -1,0 +1,71 @@
+"""The reference's page of pictures, for scripts that say `from util import html`."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import dominate
+from dominate import tags
+from dominate.util import raw
+
+from util.page import head, to_bytes
+
+STYLE = """:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif}
+table{table-layout:fixed;border-collapse:collapse}
+td{border:1px solid #8884;padding:.25rem;overflow-wrap:anywhere;text-align:center;
+vertical-align:top}
+td p{margin:0}"""
+
+
+class HTML:
+    """One page, web_dir/index.html, written by `save`; its pictures lie in web_dir/images.
+
+    Args:
+        web_dir: the folder; it is made.
+        title: of the page.
+        refresh: seconds after which an open page is read again; 0: never.
+    """
+
+    def __init__(self, web_dir: str | Path, title: str, refresh: int = 0) -> None:
+        self.title, self.web_dir = title, Path(web_dir)
+        self.img_dir = self.web_dir / "images"
+        self.img_dir.mkdir(parents=True, exist_ok=True)
+        self.doc = dominate.document(title=title)
+        self.doc.head.add(raw(head(STYLE)))
+        if refresh > 0:
+            self.doc.head.add(tags.meta(http_equiv="refresh", content=str(refresh)))
+
+    def get_image_dir(self) -> Path:
+        """Where the pictures belong."""
+        return self.img_dir
+
+    def add_header(self, text: str) -> None:
+        """A heading above the pictures that follow."""
+        self.doc.add(tags.h3(text))
+
+    def add_images(
+        self, ims: list[str], txts: list[str], links: list[str], width: int = 400
+    ) -> None:
+        """A row of pictures.
+
+        Args:
+            ims: their files, relative to the folder of pictures.
+            txts: what stands below each.
+            links: the file, relative to the same folder, that each leads to.
+            width: px of a picture.
+        """
+        row = tags.tr()
+        for image, text, link in zip(ims, txts, links, strict=True):
+            shown = tags.img(src=_address(image), alt=text, style=f"width:{width}px")
+            row.add(tags.td(tags.p(tags.a(shown, href=_address(link)), tags.br(), text)))
+        self.doc.add(tags.table(row))
+
+    def save(self) -> None:
+        """Write the page as it now is."""
+        (self.web_dir / "index.html").write_bytes(to_bytes(self.doc.render()))
+
+
+def _address(file: str | Path) -> str:
+    """A picture's address in the page; a name may hold anything."""
+    return quote(os.fsencode(f"images/{file}"))
