@@ -1,7 +1,7 @@
 """A look at all files of a data set before hours are spent on it."""
 
 import itertools
-import sys
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -110,7 +110,7 @@ def refuse_bad(found: Findings) -> None:
     if len(told) == 1:
         raise UserError(told[0] + ", or go on without it: --bad_images skip" * some_left)
     for line in told:
-        say(line, sys.stderr)
+        say(line, logging.WARNING)
     raise UserError(
         f"{told[0]}; {len(told) - 1} more of {found.looked_at[0]} images cannot be used (listed "
         "above)" + "; --bad_images skip goes on without them" * some_left

@@ -343,6 +343,6 @@ class BaseModel(ABC):
         """Print each network's number of parameters, with `verbose` its layers."""
         for name, net in self.networks().items():
             if verbose:
-                print(net)
+                say(str(net))
             count = sum(p.numel() for p in net.parameters())
-            print(f"network {name}: {count / 1e6:.3f} M parameters")
+            say(f"network {name}: {count / 1e6:.3f} M parameters")

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import errno
 import functools
+import logging
 import os
 import sys
 import traceback
@@ -88,11 +89,55 @@ class OneLineParser(argparse.ArgumentParser):
         raise UserError(f"{' '.join(message.split())}; --help shows the manual")
 
 
-def say(text: str, stream: TextIO | None = None) -> None:
-    """Print a line; of several processes only the first speaks. A reader that has gone away (tee,
-    killed by the same Ctrl-C) is no reason to fail."""
-    if os.environ.get("RANK", "0") == "0":
-        _print(text, stream or sys.stdout)
+log = logging.getLogger("image_translation")  # what the framework says, for whoever listens
+
+
+class Terminal(logging.Handler):
+    """Writes each record as a line above the progress bar: on stdout, warnings and errors on
+    stderr; what these are is looked up at each line.
+
+    Of several processes only the first speaks, but each one tells its error. A reader that has gone
+    away (tee, killed by the same Ctrl-C) is no reason to fail.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write what this process is the one to say, and see to it that others do not again."""
+        for handler in logging.getLogger().handlers:  # which a notebook or a library has put there
+            if type(handler) is logging.StreamHandler and handler.stream in _terminals():
+                handler.addFilter(_is_of_others)
+        speaks = os.environ.get("RANK", "0") == "0" or record.levelno >= logging.ERROR
+        return speaks and super().handle(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line; a full disk behind a redirected stream is raised."""
+        bare = getattr(record, "bare", False) or record.levelno < logging.WARNING
+        kind = "" if bare else f"{record.levelname.lower()}: "
+        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+        _print(kind + record.getMessage(), stream)
+
+
+def _terminals() -> tuple[TextIO, ...]:
+    return sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    """A filter that keeps our lines from standing on a terminal twice."""
+    return record.name != log.name
+
+
+log.setLevel(logging.INFO)
+log.addHandler(Terminal())
+
+
+def say(text: str, level: int = logging.INFO) -> None:
+    """Print a line as it is, on stdout; with level WARNING on stderr. Of several processes only
+    the first one speaks."""
+    log.log(level, text, extra={"bare": True})
+
+
+def warn(message: str) -> None:
+    """Say `warning: ...` on stderr; of several processes only the first one speaks."""
+    log.warning(message)
 
 
 def _print(text: str, stream: TextIO) -> None:
@@ -129,7 +174,7 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
             return main(argv)
         except UserError as error:
             trace_if_wanted(argv)
-            _print(f"error: {error}", sys.stderr)
+            log.error(str(error))
             return error.exit_code
         except Stopped as stopped:
             say(str(stopped))
@@ -144,12 +189,7 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
                 raise
             trace_if_wanted(argv)
             where = error.filename or "the run's folder"
-            _print(f"error: {where}: cannot be written ({error.strerror})", sys.stderr)
+            log.error(f"{where}: cannot be written ({error.strerror})")
             return 1
 
     return guarded
-
-
-def warn(message: str) -> None:
-    """Say something on stderr; of several processes only the first speaks."""
-    say(f"warning: {message}", sys.stderr)

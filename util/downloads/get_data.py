@@ -142,7 +142,7 @@ class GetData:
             warn(f"{error}; these are known:")
             names = list(self.shelf.names)
         numbered = {str(number): name for number, name in enumerate(names, 1)}
-        print("\n".join(f"{number:>4} {name}" for number, name in numbered.items()))
+        say("\n".join(f"{number:>4} {name}" for number, name in numbered.items()))
         try:
             answer = input(f"Which {self.shelf.what}, by number or name? ").strip()
         except EOFError:
@@ -324,7 +324,7 @@ def main(argv: list[str] | None = None) -> int:
         args.technique, model=args.model, mirror=args.mirror, sha256=args.sha256, patience=patience
     )
     if args.list:
-        print("\n".join(source.names()))
+        say("\n".join(source.names()))
         return 0
     source.get(args.out or Path("checkpoints" if args.model else "datasets"), args.name)
     return 0

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from util.errors import UserError
+from util.errors import UserError, say
 
 
 def make_room(run_dir: str | Path, overwrite: bool, keep: bool = False) -> None:
@@ -24,7 +24,7 @@ def make_room(run_dir: str | Path, overwrite: bool, keep: bool = False) -> None:
     try:
         if overwrite:
             shutil.rmtree(folder)
-            print(f"{folder}: the earlier run is deleted (--overwrite)")
+            say(f"{folder}: the earlier run is deleted (--overwrite)")
             return
         names = (folder.with_name(f"{folder.name}.{n}") for n in itertools.count(1))
         kept = next(name for name in names if not name.exists())
@@ -34,4 +34,4 @@ def make_room(run_dir: str | Path, overwrite: bool, keep: bool = False) -> None:
             f"{folder}: the earlier run cannot be moved away ({error.strerror}); choose another "
             "--name"
         ) from None
-    print(f"{folder}: the earlier run is kept as {kept} (--overwrite deletes it)")
+    say(f"{folder}: the earlier run is kept as {kept} (--overwrite deletes it)")
