@@ -8,9 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from models import networks, sizes
+from models import networks
 from models.compute import speed
 from models.compute.norms import set_test_mode
+from models.discriminators import check_discriminator_size
+from models.generators import GENERATORS, check_generator_size, check_image_sizes
 from util import distributed
 from util.checkpoints.checkpoint import find_checkpoint
 from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_state, stateful_parts
@@ -50,7 +52,7 @@ class BaseModel(ABC):
         self.image_paths: list[str] = []
         self.schedulers: list = []
         self.loss_scale: speed.LossScale | None = None  # of --precision fp16
-        self.accepted_sides = (1, 1)  # px of images: a multiple of the first, not below the second
+        self.accepted_sides = (1, 1)  # (multiple, smallest) px that all generators take
         self.resumed: dict | None = None  # the state of the training that this one goes on from
         self.metric = 0.0  # mean generator loss of the last epoch, which plateau looks at
         self._metric_sum: torch.Tensor | float = 0.0
@@ -87,22 +89,23 @@ class BaseModel(ABC):
 
     # Building blocks for model files.
 
-    def generator(self, input_nc: int, output_nc: int, **own: int) -> nn.Module:
-        """The generator that the flags describe, with these channels; see `define_G` for `own`."""
+    def generator(self, input_nc: int, output_nc: int, **own: Any) -> nn.Module:
+        """The generator that the flags describe, (N, input_nc, H, W) -> (N, output_nc, H, W); see
+        `define_G` for `own`. From here on `accepted_sides` are such as it takes, too."""
         o = self.opt
         if "crop" in o.preprocess:  # else the size depends on the image
-            sizes.check_generator_size(o.netG, o.crop_size)
+            check_generator_size(o.netG, o.crop_size)
         elif "scale" in o.preprocess and self.isTrain:
-            sizes.check_generator_size(o.netG, o.load_size, "load_size")
-        self.accepted_sides = sizes.accepted_sides(o.netG)
+            check_generator_size(o.netG, o.load_size, "load_size")
+        self.accepted_sides = GENERATORS[o.netG].sides_with(self.accepted_sides)
         norm, dropout, init = o.norm, not o.no_dropout, (o.init_type, o.init_gain)
         return networks.define_G(input_nc, output_nc, o.ngf, o.netG, norm, dropout, *init, **own)
 
     def discriminator(self, input_nc: int) -> nn.Module:
-        """The discriminator that the flags describe, seeing images of `input_nc` channels."""
+        """The discriminator that the flags describe: (N, input_nc, H, W) -> scores."""
         o = self.opt
         if "crop" in o.preprocess:
-            sizes.check_discriminator_size(o.netD, o.n_layers_D, o.crop_size)
+            check_discriminator_size(o.netD, o.n_layers_D, o.crop_size)
         return networks.define_D(
             input_nc, o.ndf, o.netD, o.n_layers_D, o.norm, o.init_type, o.init_gain
         )
@@ -133,7 +136,7 @@ class BaseModel(ABC):
 
     def check_sizes(self, found: dict[tuple[int, int], str]) -> None:
         """Raise UserError if training cannot take a size: (width, height) px -> a file of it."""
-        sizes.check_image_sizes(found, self.accepted_sides, self.opt.netG, self.opt.preprocess)
+        check_image_sizes(found, self.accepted_sides, self.opt.netG, self.opt.preprocess)
 
     def to_device(self, images: torch.Tensor) -> torch.Tensor:
         """Copy a batch to the model's device, without waiting where it can."""

@@ -1,36 +1,36 @@
-"""Adversarial losses: what the discriminator's scores are worth."""
+"""Adversarial losses: what the discriminator's scores are worth. Reading the names needs no torch;
+`GANLoss`, which uses the table, is in networks.py."""
 
-import torch
-import torch.nn.functional as F
-from torch import nn
+from __future__ import annotations
 
-from models.choices import GAN_MODES
-from util.errors import UserError, choose
+from collections.abc import Callable
+
+from util.errors import UserError
+from util.lazy import F, nn, torch
+
+GANMode = Callable[["torch.Tensor", bool, float], "torch.Tensor"]
 
 
-class GANLoss(nn.Module):
-    """The GAN objective, with the labels kept out of the models.
+def lsgan(scores: torch.Tensor, target_is_real: bool, label: float) -> torch.Tensor:
+    """Mean of (score - label)^2 (Mao et al. 2017)."""
+    return F.mse_loss(scores, torch.full_like(scores, label))
 
-    vanilla: cross-entropy on logits (Goodfellow et al. 2014); lsgan: squared distance to the label
-    (Mao et al. 2017); wgangp: the mean score (Gulrajani et al. 2017; the penalty comes from
-    `cal_gradient_penalty`). The discriminator must not end in a sigmoid.
-    """
 
-    def __init__(
-        self, gan_mode: str, target_real_label: float = 1.0, target_fake_label: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.gan_mode = choose("gan_mode", gan_mode, {mode: mode for mode in GAN_MODES})
-        self.labels = {True: target_real_label, False: target_fake_label}
+def vanilla(scores: torch.Tensor, target_is_real: bool, label: float) -> torch.Tensor:
+    """Cross-entropy of the label and sigmoid(score) (Goodfellow et al. 2014)."""
+    return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, label))
 
-    def forward(self, prediction: torch.Tensor, target_is_real: bool) -> torch.Tensor:
-        """A scalar from scores of any shape; the lower, the nearer to the target."""
-        if self.gan_mode == "wgangp":
-            return -prediction.mean() if target_is_real else prediction.mean()
-        target = torch.full_like(prediction, self.labels[bool(target_is_real)])
-        if self.gan_mode == "lsgan":
-            return F.mse_loss(prediction, target)
-        return F.binary_cross_entropy_with_logits(prediction, target)
+
+def wgangp(scores: torch.Tensor, target_is_real: bool, label: float) -> torch.Tensor:
+    """The mean score, for real ones its opposite (Gulrajani et al. 2017); the penalty comes from
+    `cal_gradient_penalty`."""
+    return -scores.mean() if target_is_real else scores.mean()
+
+
+# Value of --gan_mode -> (scores of any shape, whether they should be those of real images, the
+# label that stands for that) -> a scalar, the lower, the nearer the scores are to the target.
+# A model's file may add a row of its own: GAN_MODES["name"] = function.
+GAN_MODES: dict[str, GANMode] = {"lsgan": lsgan, "vanilla": vanilla, "wgangp": wgangp}
 
 
 def cal_gradient_penalty(

@@ -106,7 +106,7 @@ class StyleModel(BaseModel):
             blend = torch.nn.functional.one_hot(self.drawn, self.n_styles)
         else:
             blend = torch.tensor([self.blend] * n)
-        self.fake_B = self.netG(self.real_A, blend.to(self.real_A))
+        self.fake_B = self.netG(self.real_A, blend=blend.to(self.real_A))
 
     def compute_visuals(self) -> None:
         self.fake_B = self.fake_B.detach().clamp(-1, 1)

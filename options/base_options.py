@@ -15,14 +15,10 @@ from typing import Any
 import data
 import models
 from data.transforms import PREPROCESS_MODES
-from models.choices import (
-    DISCRIMINATORS,
-    GENERATORS,
-    INIT_TYPES,
-    MEMORY_FORMATS,
-    NORMS,
-    PRECISIONS,
-)
+from models.compute import MEMORY_FORMATS, PRECISIONS
+from models.discriminators import DISCRIMINATORS
+from models.generators import GENERATORS
+from models.layers import INIT_TYPES, NORMS
 from options import checks, types
 from options.parser import OptionParser
 from options.saved import NOT_SAVED, load_config, option_table, save_options

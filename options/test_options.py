@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from models.architecture import describe_generator
+from models.generators import describe_generator
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data.loader import Loader
-from models.choices import GAN_MODES
+from models.losses import GAN_MODES
 from models.schedulers import LR_POLICIES
 from options import types
 from options.base_options import BaseOptions

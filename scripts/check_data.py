@@ -28,7 +28,7 @@ import data  # noqa: E402
 from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform  # noqa: E402
 from data.check import Findings, doubts, look_at, refuse_mixed_sizes  # noqa: E402
 from data.layout import likely_modes  # noqa: E402
-from models.sizes import accepted_sides, check_image_sizes  # noqa: E402
+from models.generators import GENERATORS, check_image_sizes  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from util.errors import BadImage, UserError, one_line_errors, say  # noqa: E402
 from util.images.convert import tensor2im  # noqa: E402
@@ -147,7 +147,7 @@ def check_phase(
     for check in (
         lambda: refuse_mixed_sizes(found, opt.batch_size, opt.preprocess),
         lambda: "--netG" in more and check_image_sizes(
-            found.sizes, accepted_sides(opt.netG), opt.netG, opt.preprocess),
+            found.sizes, GENERATORS[opt.netG].sides, opt.netG, opt.preprocess),
     ):  # fmt: skip
         try:
             check()

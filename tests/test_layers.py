@@ -36,7 +36,7 @@ BELOW = {  # top room -> rooms of util that it may import, besides the ground
 BASE = {"models": "base_model", "data": "base_dataset"}
 # What options may know of models and data: the registries, and tables that flags choose from.
 TABLES = {
-    "models": {"", "generators", "schedulers", "losses", "choices", "architecture"},
+    "models": {"", "compute", "generators", "discriminators", "layers", "losses", "schedulers"},
     "data": {"", "transforms"},
 }
 TYPES_ONLY = {"models.base_model", "data.loader"}  # for util.training
@@ -83,7 +83,8 @@ def allowed(importer: str, imported: str, for_types: bool = False) -> bool:
     if top == "util":
         return room == "training" and for_types and imported in TYPES_ONLY
     if top == "options":
-        return other_top == "options" or (not other_room and other in TABLES[other_top])
+        table = ".".join(filter(None, (other_room, other)))  # of a room, its face alone
+        return other_top == "options" or table in TABLES[other_top]
     if other_top != top:
         return False  # data and models do not know each other, nor options
     if is_leaf(importer):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models import create_model, networks
+from models.generators import GENERATORS
 from options import test_options
 from options.train_options import TrainOptions
 from scripts import rerun
@@ -57,7 +58,7 @@ def test_the_run_folder_is_all_that_test_needs(tmp_path, model, netG):
             assert torch.equal(*outputs), name
 
 
-@pytest.mark.parametrize("netG", networks.GENERATORS)
+@pytest.mark.parametrize("netG", GENERATORS.data)
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 def test_foreign_weights_tell_what_they_are(tmp_path, capsys, netG, norm):
     """No options beside them: the architecture comes from keys and shapes, and is said."""

@@ -6,8 +6,7 @@ import sys
 import pytest
 
 import models
-from models import choices, networks
-from models.style import perceptual
+from models.style import flags, perceptual
 from tests.helpers import environment
 from util.lazy import Lazy
 
@@ -55,14 +54,10 @@ def test_help_and_wrong_flags_import_nothing_that_takes_seconds():
 @pytest.mark.parametrize(
     "names, table",
     [
-        (choices.GENERATORS, networks.GENERATORS),
-        (choices.DISCRIMINATORS, networks.DISCRIMINATORS),
-        (choices.NORMS, networks.NORMS),
-        (choices.INIT_TYPES, networks.INIT_TYPES),
-        (choices.NETS, perceptual.NETS),
-        (choices.PREPROCESSES, perceptual.PREPROCESSES),
-        (choices.POOLINGS, perceptual.POOLINGS),
-        (choices.GRAM_NORMS, perceptual.GRAM_NORMS),
+        (flags.NETS, perceptual.NETS),
+        (flags.PREPROCESSES, perceptual.PREPROCESSES),
+        (flags.POOLINGS, perceptual.POOLINGS),
+        (flags.GRAM_NORMS, perceptual.GRAM_NORMS),
     ],
 )
 def test_names_of_choices_are_those_of_the_tables(names, table):

@@ -6,10 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from models import choices
 from models.style import perceptual
 from util.errors import UserError
 from util.images.read import load_given
+
+# Names that flags choose from, of tables in perceptual.py, which needs torch.
+NETS = ("vgg16", "vgg19", "squeezenet1_0")
+PREPROCESSES = ("imagenet", "caffe", "plain")
+POOLINGS = ("max", "avg")
+GRAM_NORMS = ("hw", "chw", "nchw")
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,18 @@ def add_style_flags(parser: argparse.ArgumentParser, is_train: bool, preset: str
     add("--style_preset", choices=list(PRESETS),
         help="a published setting, which the flags below may change in part; if absent: "
         f"{preset}, with --perceptual_net squeezenet1_0 {SMALL_PRESETS[preset]}")
-    add("--perceptual_net", default="vgg16", choices=choices.NETS,
+    add("--perceptual_net", default="vgg16", choices=NETS,
         help="the classifier that judges")
     add("--perceptual_weights", default="imagenet",
         help="imagenet (downloaded once), a file, or random (for tests and ablations)")
-    add("--perceptual_input", choices=choices.PREPROCESSES,
+    add("--perceptual_input", choices=PREPROCESSES,
         help="what the classifier is fed: RGB by ImageNet's mean and deviation, Caffe's BGR minus "
         "mean times 255, or plain [0, 1]; by preset")
-    add("--pooling", default="max", choices=choices.POOLINGS, help="of VGG")
+    add("--pooling", default="max", choices=POOLINGS, help="of VGG")
     add("--content_layers", nargs="+", help="compared as they are; by preset")
     add("--style_layers", nargs="+", help="compared by Gram matrices; by preset")
     add("--style_layer_weights", nargs="+", type=float, help="one for each style layer; by preset")
-    add("--gram_norm", choices=choices.GRAM_NORMS,
+    add("--gram_norm", choices=GRAM_NORMS,
         help="what Gram matrices are divided by (c channels, h x w px, n images); by preset")
     add("--content_weight", type=float, help="of the content; by preset")
     add("--style_weight", type=float, help="of all style layers; by preset")

@@ -4,12 +4,18 @@ Layers are named as in PyTorch's fast_neural_style, so that its weights load, an
 as that one does inside: on images of [0, 255]. Outside they are in [-1, 1] as everywhere.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.sizes import SMALLEST_PX
+from models.features import FeatureNet, Features, Layer, Result
 from util.errors import UserError
+
+SMALLEST_PX = 8  # reflections need at least 2 px after two halvings
+# Convolution -> the norm behind it; residual blocks have theirs inside.
+NORM_AFTER = {"conv1": "in1", "conv2": "in2", "conv3": "in3", "deconv1": "in4", "deconv2": "in5"}
 
 
 class StyleInstanceNorm2d(nn.InstanceNorm2d):
@@ -26,7 +32,8 @@ class StyleInstanceNorm2d(nn.InstanceNorm2d):
             self.bias = nn.Parameter(torch.zeros(n_styles, channels))
 
     def forward(self, x: torch.Tensor, blend: torch.Tensor | None = None) -> torch.Tensor:
-        """Args: x (N, C, H, W); blend (N, n_styles), each row's sum 1 (None with one style)."""
+        """(N, C, H, W) -> the same shape, each image and channel of mean 0, deviation 1, then
+        scaled and shifted. Args: blend (N, n_styles), each row's sum 1 (None with one style)."""
         if blend is None or self.weight.dim() == 1:
             return super().forward(x)
         scale, shift = (blend @ rows for rows in (self.weight, self.bias))  # (N, C)
@@ -46,6 +53,7 @@ class ConvLayer(nn.Module):
         self.conv2d = nn.Conv2d(in_nc, out_nc, kernel, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in_nc, H, W) -> (N, out_nc, h, w), h = ceil(H * upsample / stride), w likewise."""
         if self.upsample > 1:
             x = F.interpolate(x, scale_factor=self.upsample, mode="nearest")
         return self.conv2d(self.reflection_pad(x))
@@ -61,11 +69,12 @@ class StyleResidualBlock(nn.Module):
         self.dropout = nn.Dropout(0.5 if use_dropout else 0.0)
 
     def forward(self, x: torch.Tensor, blend: torch.Tensor | None) -> torch.Tensor:
+        """x + F(x), (N, channels, H, W) as x; blend as in StyleInstanceNorm2d."""
         inner = self.dropout(F.relu(self.in1(self.conv1(x), blend)))
         return x + self.in2(self.conv2(inner), blend)
 
 
-class StyleNet(nn.Module):
+class StyleNet(FeatureNet):
     """Two stride-2 convolutions, five residual blocks, two upsamplings (Johnson, supplement).
 
     The last convolution is not bounded: cut the output to [-1, 1] to show it. Any size from 8 px;
@@ -75,6 +84,9 @@ class StyleNet(nn.Module):
         input_nc, output_nc: channels of the images that go in and come out.
         ngf: channels of the first layer, 32 as published.
         n_styles: styles in one network; see StyleInstanceNorm2d.
+
+    Its layers have the names of its convolutions and blocks: conv1, conv2, conv3, res1 to res5,
+    deconv1, deconv2. Features are what these give, before the norm that follows a convolution.
     """
 
     def __init__(
@@ -82,7 +94,6 @@ class StyleNet(nn.Module):
         input_nc: int,
         output_nc: int,
         ngf: int = 32,
-        norm_layer: object = None,  # it has norm layers of its own
         use_dropout: bool = False,
         n_styles: int = 1,
     ) -> None:
@@ -108,9 +119,24 @@ class StyleNet(nn.Module):
         """Let drawn weights give mid-grey: from black, the way to a picture is long."""
         nn.init.constant_(self.deconv3.conv2d.bias, 127.5)
 
-    def forward(self, image: torch.Tensor, blend: torch.Tensor | None = None) -> torch.Tensor:
-        """Args: image (N, C, H, W) in [-1, 1]; blend (N, n_styles), weights of the styles, each
-        row's sum 1; None: all styles alike. Returns: (N, C, H, W), about [-1, 1]."""
+    @property
+    def feature_layers(self) -> list[Layer]:
+        """conv1 to conv3, res1 to res5, deconv1, deconv2."""
+        return ["conv1", "conv2", "conv3", *(f"res{n}" for n in range(1, 6)), "deconv1", "deconv2"]
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        layers: Sequence[Layer] = (),
+        encode_only: bool = False,
+        blend: torch.Tensor | None = None,
+    ) -> Result:
+        """(N, input_nc, H, W) in [-1, 1] -> (N, output_nc, H, W), about [-1, 1]; with `layers` also
+        their features, with `encode_only` these alone (see `models.features`).
+
+        Args:
+            blend: (N, n_styles), weights of the styles, each row's sum 1; None: all styles alike.
+        """
         height, width = image.shape[-2:]
         if min(height, width) < SMALLEST_PX:
             raise UserError(
@@ -119,12 +145,14 @@ class StyleNet(nn.Module):
             )
         if blend is None and self.n_styles > 1:
             blend = image.new_full((len(image), self.n_styles), 1 / self.n_styles)
+        features = Features(self.feature_layers, layers, encode_only)
         x = (image + 1) * 127.5
-        for conv, norm in ((self.conv1, self.in1), (self.conv2, self.in2), (self.conv3, self.in3)):
-            x = F.relu(norm(conv(x), blend))
-        for block in (self.res1, self.res2, self.res3, self.res4, self.res5):
-            x = block(x, blend)
-        for conv, norm in ((self.deconv1, self.in4), (self.deconv2, self.in5)):
-            x = F.relu(norm(conv(x), blend))
+        for name in self.feature_layers:
+            layer, norm = getattr(self, name), NORM_AFTER.get(name)
+            x = features.keep(name, layer(x) if norm else layer(x, blend))
+            if features.complete:
+                return features.result(x)
+            if norm:
+                x = F.relu(getattr(self, norm)(x, blend))
         x = self.deconv3(x)[..., :height, :width]  # halving rounds up: cut what is over
-        return x / 127.5 - 1
+        return features.result(x / 127.5 - 1)

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from models import networks
-from models.losses import GANLoss, cal_gradient_penalty
+from models.losses import cal_gradient_penalty
+from models.networks import GANLoss
 from tests import closed_form
 from tests.helpers import golden
 from util.errors import UserError

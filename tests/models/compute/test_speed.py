@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from models import choices, create_model
+from models import create_model
 from models.base_model import BaseModel
-from models.compute import speed
+from models.compute import MEMORY_FORMATS, speed
 from models.compute.precision import LossScale, compute_in
-from models.networks import GENERATORS
+from models.networks import define_G
 from options.train_options import TrainOptions
 from tests.helpers import TINY, make_aligned, test, train
 from util.errors import UserError
@@ -77,7 +77,7 @@ def test_lean_frees_what_a_part_kept():
 
 @pytest.mark.parametrize("flags", [CYCLE, PIX2PIX], ids=["cycle_gan", "pix2pix"])
 def test_memory_formats_give_the_same_gradients(flags):
-    found = [gradients(make(*flags, "--memory_format", name)) for name in choices.MEMORY_FORMATS]
+    found = [gradients(make(*flags, "--memory_format", name)) for name in MEMORY_FORMATS]
     close(found[1], found[2], 2e-3)  # other sums: a ReLU near zero may fall on the other side
     assert all(torch.equal(*pair) for pair in zip(found[0], found[2], strict=True))
 
@@ -94,7 +94,7 @@ def test_memory_formats_give_the_same_gradients(flags):
 )
 def test_the_format_follows_from_the_network(netG, ngf, precision, expected):
     with torch.device("meta"):
-        net = GENERATORS[netG](3, 3, ngf=ngf)
+        net = define_G(3, 3, ngf, netG)
     assert speed.choose_memory_format(net, torch.device("cpu"), precision) == expected
     assert speed.choose_memory_format(net, torch.device("cuda"), precision) == "contiguous"
 

@@ -303,8 +303,8 @@ class TestStyleNet:
             if hasattr(module, "weight") and module.weight.dim() == 2:
                 torch.nn.init.normal_(module.weight, 1, 0.5)
         image = torch.rand(1, 3, 16, 16)
-        pure = [net(image, torch.tensor([share])) for share in ([1.0, 0.0], [0.0, 1.0])]
-        mixed = net(image, torch.tensor([[0.5, 0.5]]))
+        pure = [net(image, blend=torch.tensor([share])) for share in ([1.0, 0.0], [0.0, 1.0])]
+        mixed = net(image, blend=torch.tensor([[0.5, 0.5]]))
         assert not torch.allclose(*pure) and torch.allclose(mixed, net(image))
         assert not torch.allclose(mixed, pure[0])
 
@@ -314,7 +314,7 @@ class TestStyleNet:
                    for k, v in two.state_dict().items()}  # fmt: skip
         one.load_state_dict(weights)
         image = torch.rand(1, 3, 16, 16)
-        assert torch.allclose(one(image), two(image, torch.tensor([[1.0, 0.0]])), atol=1e-5)
+        assert torch.allclose(one(image), two(image, blend=torch.tensor([[1.0, 0.0]])), atol=1e-5)
 
 
 class TestStyle:

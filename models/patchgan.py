@@ -1,0 +1,87 @@
+"""PatchGAN discriminators. Layer order, and with it every state_dict key, is that of the published
+weights."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from models.features import FeatureNet, Features, Layer, Result
+from models.layers import NormLayer, needs_bias
+
+
+class NLayerDiscriminator(FeatureNet):
+    """PatchGAN (pix2pix, section 3.2.2): one verdict per patch; n_layers 3 sees 70x70 px.
+
+    Args:
+        input_nc: channels it sees (for pix2pix those of input and output together).
+        ndf: channels after the first layer.
+        n_layers: convolutions between the first and the last; all but one of them halve.
+
+    Returns (N, 1, h, w) scores without sigmoid.
+    """
+
+    def __init__(
+        self,
+        input_nc: int,
+        ndf: int = 64,
+        n_layers: int = 3,
+        norm_layer: NormLayer = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        bias = needs_bias(norm_layer)
+        layers = [nn.Conv2d(input_nc, ndf, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
+        widths = [ndf * min(2**n, 8) for n in range(n_layers + 1)]
+        for n in range(1, n_layers + 1):
+            stride = 2 if n < n_layers else 1
+            layers += [
+                nn.Conv2d(widths[n - 1], widths[n], 4, stride=stride, padding=1, bias=bias),
+                norm_layer(widths[n]),
+                nn.LeakyReLU(0.2, True),
+            ]
+        layers += [nn.Conv2d(widths[-1], 1, 4, stride=1, padding=1)]
+        self.model = nn.Sequential(*layers)
+
+    @property
+    def feature_layers(self) -> list[Layer]:
+        """Indices of `self.model`, from 0."""
+        return list(range(len(self.model)))
+
+    def forward(
+        self, image: torch.Tensor, layers: Sequence[Layer] = (), encode_only: bool = False
+    ) -> Result:
+        """(N, input_nc, H, W) -> scores (N, 1, h, w); with `layers` also their features, with
+        `encode_only` these alone (see `models.features`)."""
+        features = Features(self.feature_layers, layers, encode_only)
+        return features.result(features.run(self.model, image))
+
+
+class PixelDiscriminator(FeatureNet):
+    """1x1 PatchGAN (pix2pix, section 6.1.2): judges each pixel. Returns (N, 1, H, W) scores."""
+
+    def __init__(
+        self, input_nc: int, ndf: int = 64, norm_layer: NormLayer = nn.BatchNorm2d
+    ) -> None:
+        super().__init__()
+        bias = needs_bias(norm_layer)
+        self.net = nn.Sequential(
+            nn.Conv2d(input_nc, ndf, 1),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
+            norm_layer(2 * ndf),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(2 * ndf, 1, 1, bias=bias),
+        )
+
+    @property
+    def feature_layers(self) -> list[Layer]:
+        """Indices of `self.net`, from 0."""
+        return list(range(len(self.net)))
+
+    def forward(
+        self, image: torch.Tensor, layers: Sequence[Layer] = (), encode_only: bool = False
+    ) -> Result:
+        """(N, input_nc, H, W) -> scores (N, 1, H, W); with `layers` also their features, with
+        `encode_only` these alone (see `models.features`)."""
+        features = Features(self.feature_layers, layers, encode_only)
+        return features.result(features.run(self.net, image))
