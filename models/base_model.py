@@ -106,9 +106,8 @@ class BaseModel(ABC):
         o = self.opt
         if "crop" in o.preprocess:
             check_discriminator_size(o.netD, o.n_layers_D, o.crop_size)
-        return networks.define_D(
-            input_nc, o.ndf, o.netD, o.n_layers_D, o.norm, o.init_type, o.init_gain
-        )
+        init = (o.init_type, o.init_gain)
+        return networks.define_D(input_nc, o.ndf, o.netD, o.n_layers_D, o.norm, *init)
 
     def adam(self, *nets: nn.Module) -> torch.optim.Optimizer:
         """Adam over the networks' weights with `--lr` and `--beta1`, added to `self.optimizers`."""
