@@ -6,22 +6,18 @@ Everything through the published interfaces: command lines, weight files, `creat
 """
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import numpy as np
+import torch
+from PIL import Image
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from benchmarks.checkout import Checkout  # noqa: E402
-from benchmarks.train_step import CASES, QUIET, Effort, train_process  # noqa: E402
-from benchmarks.turns import Failed, Process, take_turns  # noqa: E402
-from models.networks import define_G  # noqa: E402
+from benchmarks.checkout import Checkout
+from benchmarks.train_step import CASES, QUIET, Effort, train_process
+from benchmarks.turns import Failed, Process, take_turns
+from models.networks import define_G
 
 LOADERS = {  # mode -> model, numbers of workers
     "aligned": ("pix2pix", (0, 2)),

@@ -3,14 +3,12 @@
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from _root import ROOT
 
-from util.errors import UserError  # noqa: E402
+from util.errors import UserError
 
 PLAIN = ROOT / "benchmarks" / "plain"
 NEEDED = ("train.py", "test.py", "options/train_options.py", "models", "data")

@@ -10,20 +10,18 @@ import argparse
 import copy
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from benchmarks.timing import interleaved, row  # noqa: E402
-from models import networks  # noqa: E402
-from models.compute.fast_layers import use_fast_layers  # noqa: E402
-from models.compute.precision import compute_in  # noqa: E402
-from models.compute.speed import keep_freed_memory  # noqa: E402
-from models.compute.winograd import conv3x3  # noqa: E402
+from benchmarks.timing import interleaved, row
+from models import networks
+from models.compute.fast_layers import use_fast_layers
+from models.compute.precision import compute_in
+from models.compute.speed import keep_freed_memory
+from models.compute.winograd import conv3x3
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 NORM_SHAPES = [(1, 64, 256, 256), (1, 256, 64, 64), (1, 64, 32, 32)]

@@ -15,21 +15,20 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-import skimage.data  # noqa: E402
-import torch  # noqa: E402
-from PIL import Image  # noqa: E402
-from skimage.color import rgb2lab  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
+import skimage.data
+import torch
+from PIL import Image
+from skimage.color import rgb2lab
+from torch.utils.data import DataLoader
 
-from benchmarks.plain.data import ImageFolders  # noqa: E402
-from benchmarks.timing import interleaved, row  # noqa: E402
-from data import create_dataset  # noqa: E402
-from options.test_options import TestOptions  # noqa: E402
-from options.train_options import TrainOptions  # noqa: E402
-from util.images.lab import rgb_to_lab  # noqa: E402
+from benchmarks.plain.data import ImageFolders
+from benchmarks.timing import interleaved, row
+from data import create_dataset
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.images.lab import rgb_to_lab
 
 MODES = {"aligned": "pix2pix", "unaligned": "cycle_gan", "colorization": "colorization"}
 COUNT = 20  # samples a round

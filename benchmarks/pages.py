@@ -15,15 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import _root
+
 import skimage.data
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.browser import open_page  # noqa: E402
-from util.results.folder import read_rows  # noqa: E402
-from util.results.gallery import ResultPage, set_metrics  # noqa: E402
+from tests.browser import open_page
+from util.results.folder import read_rows
+from util.results.gallery import ResultPage, set_metrics
 
 LABELS = ("real_A", "fake_B", "real_B")
 PAINT = """() => new Promise(done => new PerformanceObserver(list =>

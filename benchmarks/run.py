@@ -17,19 +17,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from _root import ROOT
 
-import torch  # noqa: E402
+import torch
 
-from benchmarks import against, machine, report, train_step  # noqa: E402
-from benchmarks.checkout import PLAIN, check_python, open_checkout  # noqa: E402
-from benchmarks.photos import make_photos  # noqa: E402
-from benchmarks.train_step import Effort  # noqa: E402
-from benchmarks.turns import Failed  # noqa: E402
-from util import atomic  # noqa: E402
-from util.device import resolve_device  # noqa: E402
-from util.errors import one_line_errors, say  # noqa: E402
+from benchmarks import against, machine, report, train_step
+from benchmarks.checkout import PLAIN, check_python, open_checkout
+from benchmarks.photos import make_photos
+from benchmarks.train_step import Effort
+from benchmarks.turns import Failed
+from util import atomic
+from util.device import resolve_device
+from util.errors import one_line_errors, say
 
 # Parts in which another checkout takes part.
 COMPARED = {

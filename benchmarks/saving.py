@@ -16,17 +16,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-from benchmarks.timing import interleaved, row  # noqa: E402
-from benchmarks.train_step import make, step  # noqa: E402
-from models.base_model import BaseModel  # noqa: E402
-from options.train_options import TrainOptions, keeping  # noqa: E402
-from util.training.checkpointer import Checkpointer, Progress  # noqa: E402
-from util.training.pace import memory  # noqa: E402
-from util.training.signals import SignalHandler  # noqa: E402
-from util.training.visualizer import Visualizer  # noqa: E402
+from benchmarks.timing import interleaved, row
+from benchmarks.train_step import make, step
+from models.base_model import BaseModel
+from options.train_options import TrainOptions, keeping
+from util.training.checkpointer import Checkpointer, Progress
+from util.training.pace import memory
+from util.training.signals import SignalHandler
+from util.training.visualizer import Visualizer
 
 MODELS = ("pix2pix", "cycle_gan")
 WRITING_S = 4.0  # of steps beside a checkpoint at least, so that it can be written meanwhile

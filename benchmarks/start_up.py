@@ -14,16 +14,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _root
+
 import skimage.data
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from data.check import look_at  # noqa: E402
-from data.image_folder import list_images  # noqa: E402
-from data.transforms import build  # noqa: E402
-from util.machine import cores  # noqa: E402
+from data.check import look_at
+from data.image_folder import list_images
+from data.transforms import build
+from util.machine import cores
 
 
 class Files:

@@ -9,16 +9,14 @@ import argparse
 import functools
 import resource
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-import torch  # noqa: E402
+import torch
 
-from benchmarks.timing import interleaved, row  # noqa: E402
-from models.style.net import StyleNet  # noqa: E402
-from util.device import resolve_device  # noqa: E402
+from benchmarks.timing import interleaved, row
+from models.style.net import StyleNet
+from util.device import resolve_device
 
 SIZES = ((640, 427), (2048, 1366))
 

@@ -18,19 +18,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from _root import ROOT
 
-import skimage.data  # noqa: E402
-import torch  # noqa: E402
-from PIL import Image  # noqa: E402
+import skimage.data
+import torch
+from PIL import Image
 
-from benchmarks.timing import interleaved, row  # noqa: E402
-from data import create_dataset  # noqa: E402
-from models import create_model, networks  # noqa: E402
-from options.test_options import TestOptions  # noqa: E402
-from util.images.write import save_like  # noqa: E402
-from util.results.gallery import ResultPage  # noqa: E402
+from benchmarks.timing import interleaved, row
+from data import create_dataset
+from models import create_model, networks
+from options.test_options import TestOptions
+from util.images.write import save_like
+from util.results.gallery import ResultPage
 
 NETS = {  # name -> netG, ngf, norm
     "resnet_6blocks_16": ("resnet_6blocks", 16, "instance"),

@@ -17,15 +17,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-from benchmarks.timing import interleaved, row  # noqa: E402
-from benchmarks.train_step import CASES, make, step  # noqa: E402
-from models.base_model import BaseModel  # noqa: E402
-from util.trackers import guard as trackers  # noqa: E402
-from util.trackers import visdom_start  # noqa: E402
-from util.training.visualizer import Visualizer  # noqa: E402
+from benchmarks.timing import interleaved, row
+from benchmarks.train_step import CASES, make, step
+from models.base_model import BaseModel
+from util.trackers import guard as trackers
+from util.trackers import visdom_start
+from util.training.visualizer import Visualizer
 
 PORT = 8396
 SETTINGS = {

@@ -8,20 +8,16 @@ ours with flags for speed. What is timed is the whole loop, from one line of los
 
 import json
 import statistics
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import torch
 
-import torch  # noqa: E402
-
-from benchmarks.checkout import Checkout  # noqa: E402
-from benchmarks.turns import Process, is_losses, take_turns  # noqa: E402
-from models import create_model  # noqa: E402
-from models.base_model import BaseModel  # noqa: E402
-from options.train_options import TrainOptions  # noqa: E402
+from benchmarks.checkout import Checkout
+from benchmarks.turns import Process, is_losses, take_turns
+from models import create_model
+from models.base_model import BaseModel
+from options.train_options import TrainOptions
 
 CASES = {
     "pix2pix small (unet_128, ngf 16, 128 px)": (

@@ -17,15 +17,21 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-from data.image_folder import is_image_file, make_dataset, subfolders  # noqa: E402
-from data.pairs import pair_by_stem, stem_key  # noqa: E402
-from scripts.side_by_side import eight_bit_header, glue, save  # noqa: E402
-from scripts.tool import ToolParser, for_each, refuse_inside, some  # noqa: E402
-from util.errors import UserError, one_line_errors  # noqa: E402
-from util.images.read import load_image  # noqa: E402
+from data.image_folder import is_image_file, make_dataset, subfolders
+from data.pairs import pair_by_stem, stem_key
+from scripts.tool import (
+    ToolParser,
+    eight_bit_header,
+    for_each,
+    glue,
+    refuse_inside,
+    save_picture,
+    some,
+)
+from util.errors import UserError, one_line_errors, say
+from util.images.read import load_image
 
 APART = (
     "keep the folders A/ and B/ apart, as trainA and trainB of one folder: "
@@ -89,7 +95,7 @@ def combine(A: str, B: str, AB: Path) -> None:
         both = glue(left, right)
     except UserError as error:
         raise UserError(f"{A}, {B}: {error}") from error
-    save(both, AB)
+    save_picture(both, AB)
 
 
 def plan(args: argparse.Namespace) -> dict[str, list[tuple[str, str, Path]]]:
@@ -116,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     everything = [job for jobs in by_split.values() for job in jobs]
     for_each(combine, everything, parallel=not args.no_multiprocessing)
     for split, jobs in by_split.items():
-        print(f"{split or 'images'}: {len(jobs)} pairs in {Path(args.fold_AB, split)}")
+        say(f"{split or 'images'}: {len(jobs)} pairs in {Path(args.fold_AB, split)}")
     return 0
 
 

@@ -17,15 +17,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import _root
+
 import numpy as np
 import scipy
 import skimage
 from PIL import Image, ImageDraw
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from scripts.drawing import pencil  # noqa: E402
+from scripts.edges import pencil
 
 SIZE = 128  # px of a crop
 PAPER = np.array([243, 229, 196])  # sepia print: its white

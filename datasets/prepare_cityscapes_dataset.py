@@ -16,15 +16,13 @@ The phases train and val become train and test of O, counted from 0:
 import sys
 from pathlib import Path
 
+import _root
+
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from scripts.side_by_side import glue, save  # noqa: E402
-from scripts.tool import ToolParser, for_each, refuse_inside  # noqa: E402
-from util.errors import UserError, one_line_errors  # noqa: E402
-from util.images.read import load_image  # noqa: E402
+from scripts.tool import ToolParser, for_each, glue, refuse_inside, save_picture
+from util.errors import UserError, one_line_errors, say
+from util.images.read import load_image
 
 SIZE = (256, 256)
 PHASES = {"train": "train", "val": "test"}  # Cityscapes keeps the labels of its own test set
@@ -63,9 +61,9 @@ def pairs(gtFine: Path, leftImg8bit: Path) -> list[tuple[Path, Path]]:
 def convert(photo: Path, labels: Path, folder: Path, index: int) -> None:
     """Write the three files of a pair."""
     A, B = (load_image(str(p)).resize(SIZE, Image.Resampling.BICUBIC) for p in (photo, labels))
-    save(glue(A, B), folder / f"{index}.jpg", quality=100)
-    save(A, Path(f"{folder}A", f"{index}_A.jpg"), quality=100)
-    save(B, Path(f"{folder}B", f"{index}_B.jpg"), quality=100)
+    save_picture(glue(A, B), folder / f"{index}.jpg", quality=100)
+    save_picture(A, Path(f"{folder}A", f"{index}_A.jpg"), quality=100)
+    save_picture(B, Path(f"{folder}B", f"{index}_B.jpg"), quality=100)
 
 
 @one_line_errors
@@ -81,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     jobs = [(*pair, out, i) for out, found in plan.items() for i, pair in enumerate(found)]
     for_each(convert, jobs)
     for folder, found in plan.items():
-        print(f"{folder.name}: {len(found)} pairs in {folder}, {folder}A, {folder}B")
+        say(f"{folder.name}: {len(found)} pairs in {folder}, {folder}A, {folder}B")
     return 0
 
 

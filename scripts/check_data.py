@@ -19,21 +19,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import _root
+
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import data  # noqa: E402
-from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform  # noqa: E402
-from data.check import Findings, doubts, look_at, refuse_mixed_sizes  # noqa: E402
-from data.layout import likely_modes  # noqa: E402
-from models.generators import GENERATORS, check_image_sizes  # noqa: E402
-from options.train_options import TrainOptions  # noqa: E402
-from util.errors import BadImage, UserError, one_line_errors, say  # noqa: E402
-from util.images.convert import tensor2im  # noqa: E402
-from util.machine import cores  # noqa: E402
-from util.results.gallery import ResultPage  # noqa: E402
+import data
+from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform
+from data.check import Findings, doubts, look_at, refuse_mixed_sizes
+from data.layout import likely_modes
+from models.generators import GENERATORS, check_image_sizes
+from options.train_options import TrainOptions
+from util.errors import BadImage, UserError, one_line_errors, say
+from util.images.convert import tensor2im
+from util.machine import cores
+from util.results.gallery import ResultPage
 
 PHASES = ("train", "val", "test")
 THUMBNAILS = 24  # of a side of a phase

@@ -13,13 +13,12 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-from scripts.tool import ToolParser  # noqa: E402
-from util.errors import UserError, one_line_errors, say  # noqa: E402
-from util.results.folder import Row, is_ours, read_metrics, read_rows  # noqa: E402
-from util.results.gallery import ResultPage, set_metrics  # noqa: E402
+from scripts.tool import ToolParser
+from util.errors import UserError, one_line_errors, say
+from util.results.folder import Row, is_ours, read_metrics, read_rows
+from util.results.gallery import ResultPage, set_metrics
 
 PICTURE_PX = 256
 Tests = dict[str, dict[str, Row]]  # name of a test -> stem -> row

@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from _root import ROOT
+
 NAME = "demo_edges2photo"
 # Batches of four, hence --eval in the test: the running statistics are those of batches too.
 TRAIN = """--model pix2pix --netG unet_128 --ngf 24 --ndf 16 --no_dropout --no_flip

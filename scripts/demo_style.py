@@ -13,11 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-from scripts.demo import run  # noqa: E402
-from util.lazy import torch  # noqa: E402
+from scripts.demo import run
+from util.lazy import torch
 
 NAME = "demo_style"
 

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from options.saved import load_config  # noqa: E402
-from scripts.curves import AXES, Curves, along, losses  # noqa: E402
-from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn  # noqa: E402
-from util.training.log import Columns, read_metrics  # noqa: E402
+from options.saved import load_config
+from scripts.curves import AXES, Curves, along, losses
+from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn
+from util.training.log import Columns, read_metrics
 
 OF_THE_PLACE = ("name", "suffix", "checkpoints_dir")  # options that any two runs differ in
 

@@ -10,13 +10,12 @@ import hashlib
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-import train  # noqa: E402
-from util.checkpoints.checkpoint import list_checkpoints  # noqa: E402
-from util.checkpoints.weights import load_state_dict  # noqa: E402
-from util.errors import UserError, one_line_errors  # noqa: E402
+import train
+from util.checkpoints.checkpoint import list_checkpoints
+from util.checkpoints.weights import load_state_dict
+from util.errors import UserError, one_line_errors, say
 
 
 def weights_hash(run_dir: Path) -> str:
@@ -62,8 +61,8 @@ def main(argv: list[str] | None = None) -> int:
             "(--continue_train), then compare"
         )
     before, after = weights_hash(args.run), weights_hash(args.run.parent / name)
-    print(f"{before}  {args.run}\n{after}  {args.run.parent / name}")
-    print("the same weights" if before == after else "other weights")
+    say(f"{before}  {args.run}\n{after}  {args.run.parent / name}")
+    say("the same weights" if before == after else "other weights")
     return int(before != after)
 
 

@@ -24,13 +24,12 @@ import sys
 import unicodedata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import _root
 
-from data.image_folder import make_dataset  # noqa: E402
-from data.pairs import stem_key  # noqa: E402
-from scripts.tool import ToolParser, for_each, refuse_inside, some, write  # noqa: E402
-from util.errors import UserError, one_line_errors, warn  # noqa: E402
+from data.image_folder import make_dataset
+from data.pairs import stem_key
+from scripts.tool import ToolParser, for_each, refuse_inside, some, write
+from util.errors import UserError, one_line_errors, say, warn
 
 SPLITS = ("train", "val", "test")
 
@@ -149,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
         for split, share in zip(SPLITS, args.share, strict=True):
             folder = args.out / f"{split}{domain}"
             count = sum(target.is_relative_to(folder) for _, target in moves)
-            print(f"{split}{domain}: {count} images in {folder}")
+            say(f"{split}{domain}: {count} images in {folder}")
             if share and not count:
                 warn(f"no image came to {split}{domain}; there are few, or its share is small")
     return 0

@@ -13,19 +13,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from _root import ROOT
+
 import imagecodecs
 import numpy as np
 import skimage.data
 import tifffile
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from data.transforms import build  # noqa: E402
-from util.images.header import read_header  # noqa: E402
-from util.images.read import read_picture  # noqa: E402
-from util.images.write import save_like  # noqa: E402
+from data.transforms import build
+from util.images.header import read_header
+from util.images.read import read_picture
+from util.images.write import save_like
 
 PAGE = ROOT / "docs" / "formats.md"
 SIZE = (24, 18)  # width and height px of a specimen

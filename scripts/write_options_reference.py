@@ -6,19 +6,16 @@ tests/test_docs.py fails until it is current.
 """
 
 import argparse
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from _root import ROOT
 
-import data  # noqa: E402
-import models  # noqa: E402
-from options.base_options import BaseOptions  # noqa: E402
-from options.parser import OptionParser  # noqa: E402
-from options.test_options import TestOptions  # noqa: E402
-from options.train_options import TrainOptions  # noqa: E402
-from util.errors import UserError  # noqa: E402
+import data
+import models
+from options.base_options import BaseOptions
+from options.parser import OptionParser
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.errors import UserError
 
 INTRO = """# Options
 

@@ -1,11 +1,16 @@
-"""Demo data and the demo itself, shortened."""
+"""Demo data and the demo itself, shortened; commands find the project."""
 
+import ast
+import os
+import subprocess
+import sys
 import time
 
+import pytest
 from PIL import Image
 
 from scripts import demo, demo_style
-from tests.helpers import pictures, script
+from tests.helpers import ROOT, pictures, script
 
 make_demo_data = script("datasets/make_demo_data.py")
 
@@ -48,3 +53,42 @@ def test_the_style_demo_ends_with_a_picture_and_says_what_weights_it_had(tmp_pat
     picture = tmp_path / "checkpoints" / demo_style.NAME / "pictures" / "chelsea.png"
     assert str(picture) in text and Image.open(picture).width == 64
     assert "using random ones" in text
+
+
+OURS = {"data", "models", "options", "util", "scripts", "benchmarks", "train", "test"}
+COMMANDS = [
+    file
+    for folder in ("scripts", "datasets", "benchmarks")
+    for file in sorted((ROOT / folder).glob("*.py"))
+    if '__name__ == "__main__"' in file.read_text()
+]
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_a_command_finds_the_project_before_it_imports_it(file):
+    names = []
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module)
+    tops = [name.partition(".")[0] for name in names]
+    first = next((place for place, top in enumerate(tops) if top in OURS), None)
+    assert first is None or "_root" in tops[:first]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [str(ROOT / "scripts" / "split_data.py")],
+        [str(ROOT / "datasets" / "combine_A_and_B.py")],
+        ["-m", "scripts.split_data"],
+    ],
+)
+def test_commands_work_from_anywhere(words, tmp_path):
+    where = ROOT if words[0] == "-m" else tmp_path
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, *words, "--help"], cwd=where, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "usage:" in done.stdout, done.stderr

@@ -11,7 +11,7 @@ import pytest
 import skimage.io
 from PIL import Image
 
-from scripts import drawing, edges, split_data
+from scripts import edges, split_data
 from scripts.tool import for_each
 from tests.helpers import make_single, photo, script
 from util.errors import UserError
@@ -410,9 +410,9 @@ def test_pairs_of_edges_and_photo_are_those_of_the_demo_data(tmp_path, capsys):
     assert files(tmp_path / "out") == ["0.png", "1.png", "2.png"]
     pair = pixels("out/1.png")
     assert (pair[:, 48:] == np.asarray(photo(1))).all()
-    assert (pair[:, :48] == drawing.pencil(np.asarray(photo(1)))).all()
+    assert (pair[:, :48] == edges.pencil(np.asarray(photo(1)))).all()
     assert len(np.unique(pair[:, :48])) > 20
-    assert script("datasets/make_demo_data.py").pencil is drawing.pencil
+    assert script("datasets/make_demo_data.py").pencil is edges.pencil
 
 
 @pytest.mark.parametrize(
