@@ -201,12 +201,13 @@ class BaseOptions(ABC):
     def _gather(self, argv: list[str]) -> tuple[OptionParser, dict[str, dict], dict[str, Any]]:
         """(parser with all flags, config file -> values, the run's own options)."""
         parser = self.common_parser()
-        given = parser.explicit([word for word in argv if word not in ("-h", "--help")])[0]
-        configs = {file: load_config(file) for file in given.get("config", [])}
-        early = {}
-        for file, values in configs.items():
-            known = {key: value for key, value in values.items() if key in parser.flags()}
-            early |= parser.from_config(known, file)
+        with parser.before_plugins():
+            given = parser.explicit([word for word in argv if word not in ("-h", "--help")])[0]
+            configs = {file: load_config(file) for file in given.get("config", [])}
+            early = {}
+            for file, values in configs.items():
+                known = {key: value for key, value in values.items() if key in parser.flags()}
+                early |= parser.from_config(known, file)
         early |= given
         trained = self.run_options(parser.defaults() | early, early)
         for key, registry in (("model", models.registry), ("dataset_mode", data.registry)):

@@ -3,7 +3,7 @@
 import argparse
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -31,6 +31,7 @@ class OptionParser(argparse.ArgumentParser):
         # (flag, value's repr) -> what was given, where YAML has no type for the value.
         self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
+        self._tables_open = False
 
     def flags(self) -> dict[str, argparse.Action]:
         """Name (without dashes) -> action, without --help."""
@@ -156,8 +157,19 @@ class OptionParser(argparse.ArgumentParser):
             raise UserError(f"unknown flag {word}{did_you_mean(word, names)} (--help lists all)")
         raise UserError(f"unexpected argument {word!r}; flags start with -- and come before values")
 
+    @contextmanager
+    def before_plugins(self) -> Iterator[None]:
+        """Within, a name that a table does not have is let through: the file of the chosen model,
+        which is not read yet, may add it. Choices that are no table are checked as ever."""
+        self._tables_open = True
+        try:
+            yield
+        finally:
+            self._tables_open = False
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None:
+        is_open = self._tables_open and isinstance(action.choices, Mapping)
+        if action.choices is not None and not is_open:
             choose(action.option_strings[-1].lstrip("-"), value, {c: c for c in action.choices})
 
     def error(self, message: str) -> NoReturn:
