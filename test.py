@@ -35,9 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     options = TestOptions()
     opt = options.parse(argv)
     seed_everything(opt.seed)
-    # One image each: `translate` makes batches of those that stack.
-    dataset = create_dataset(argparse.Namespace(**vars(opt) | {"batch_size": 1}))
-    model = create_model(opt)
+    dataset, model = create_dataset(opt, singles=True), create_model(opt)
     model.setup(opt)
     mode = model.test_mode(opt.eval)
     total, count = len(dataset), dataset.limit(opt.num_test)
@@ -72,7 +70,7 @@ def write_results(
     )  # fmt: skip
     bar = tqdm(total=count, unit="img", dynamic_ncols=True, disable=None)
     with results, bar, begun():
-        for files, pictures in translate(model, dataset, opt.batch_size, opt.seed, opt.direction):
+        for files, pictures in translate(model, dataset, dataset.collate, opt.seed, opt.direction):
             results.add(files, pictures)
             bar.update()
     for path, why in dataset.bad.items():

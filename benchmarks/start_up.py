@@ -7,6 +7,7 @@ they are read. Medians of the rounds: listing, the quick look at every header, a
 """
 
 import argparse
+import functools
 import statistics
 import sys
 import tempfile
@@ -19,26 +20,21 @@ import _root
 import skimage.data
 from PIL import Image
 
-from data.check import look_at
+from data.check import Expected, look_at
 from data.image_folder import list_images
-from data.transforms import build
+from data.transforms import size_after
 from util.machine import cores
 
 
-class Files:
-    """A data set that is nothing but its files."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self.paths = paths
-
-    def checked_files(self) -> dict[str, list[str]]:
-        return {"A": self.paths}
-
-    def checked_channels(self, side: str) -> set[int]:
-        return {3}
-
-    def checked_problems(self, headers: dict) -> dict[str, str]:
-        return {}
+def expected(paths: list[str]) -> Expected:
+    """Of a data set that is nothing but its files."""
+    return Expected(
+        files={"A": paths},
+        value_range=None,
+        channels={"A": {3}},
+        problems=lambda headers: {},
+        size_after=functools.partial(size_after, "resize_and_crop", 286, 256),
+    )
 
 
 def make(folder: Path, images: int) -> None:
@@ -70,12 +66,13 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         make(Path(name), args.images)
-        files = Files(list_images(name).images)
-        transform = build("resize_and_crop", 286, 256, flip=False, convert=False)
-        print(f"{len(files.paths)} images, {cores()} cores, seconds, medians of {args.rounds}:")
+        files = expected(list_images(name).images)
+        print(
+            f"{len(files.files['A'])} images, {cores()} cores, seconds, medians of {args.rounds}:"
+        )
         print(f"listing    {median_s(args.rounds, lambda: list_images(name)):6.2f}")
-        print(f"quick look {median_s(args.rounds, lambda: look_at(files, transform)):6.2f}")
-        print(f"decode all {median_s(1, lambda: look_at(files, transform, None, cores())):6.2f}")
+        print(f"quick look {median_s(args.rounds, lambda: look_at(files)):6.2f}")
+        print(f"decode all {median_s(1, lambda: look_at(files, cores())):6.2f}")
     return 0
 
 

@@ -10,10 +10,11 @@ import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
-from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform
+from data.base_dataset import BaseDataset
 from data.cache import Cache, DiskCache, RamCache
 from data.check import doubts, look_at, refuse_bad, refuse_mixed_sizes
-from data.loader import Loader
+from data.loader import Loader, Order, Reading
+from data.standard import is_standard
 from util import distributed, machine
 from util.errors import UserError, say, warn
 from util.registry import Registry
@@ -31,8 +32,15 @@ def get_option_setter(dataset_name: str) -> Callable:
     return registry.find(dataset_name).modify_commandline_options
 
 
-def create_dataset(opt: argparse.Namespace) -> Loader:
+def create_dataset(
+    opt: argparse.Namespace, steps_per_image: int = 1, singles: bool = False
+) -> Loader:
     """The loader of `opt.dataset_mode`; iterate over it for batches, `len()` counts images.
+
+    Args:
+        steps_per_image: of the model: times in a row that each sample is yielded.
+        singles: give lists of `--batch_size` samples instead, of any sizes, for
+            `models.translation`.
 
     Raises:
         UserError: folders or images are missing, damaged, or do not fit together.
@@ -41,25 +49,26 @@ def create_dataset(opt: argparse.Namespace) -> Loader:
     if opt.pairs and not kind.reads_pairs:
         raise UserError(f"--pairs {opt.pairs}: it belongs to --dataset_mode aligned; give that too")
     dataset = kind(opt)
-    sizes = check(opt, dataset)
+    told_later = singles or (not opt.isTrain and opt.batch_size == 1)
+    sizes = {} if told_later else check(opt, dataset)  # test tells of each file on its page
     if opt.isTrain:  # test reads each image once
         dataset.cache = cache_of(opt, dataset)
-    return Loader(
-        dataset,
-        batch_size=opt.batch_size,
+    order = Order(
         seed=opt.seed,
         shuffle=not opt.serial_batches,
         max_dataset_size=opt.max_dataset_size,
-        num_threads=threads(opt, dataset),
-        pin_memory=bool(opt.gpu_ids),
+        steps_per_image=steps_per_image * getattr(dataset, "repeat", 1),
         rank=distributed.rank(),
         world_size=distributed.world_size(),
-        repeat=dataset.repeat,
+    )
+    reading = Reading(
+        num_threads=threads(opt, math.ceil(len(dataset) / (1 if singles else opt.batch_size))),
         bad_images=opt.bad_images,
         replace_bad=opt.isTrain,
-        sizes=sizes,
         device=opt.device,
+        singles=singles,
     )
+    return Loader(dataset, opt.batch_size, order, reading, sizes)
 
 
 def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int], str]:
@@ -67,10 +76,7 @@ def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int]
 
     Returns: (width, height) px after `--preprocess` -> one of the files of that size.
     """
-    if not opt.isTrain and opt.batch_size == 1:  # test tells of each file on its page
-        return {}
-    transform = get_transform(opt, NO_AUGMENTATION, convert=False)
-    found = look_at(dataset, transform, opt.value_range)
+    found = look_at(dataset.expected())
     if opt.isTrain and opt.bad_images == "stop":
         refuse_bad(found)
     for line in doubts(found, opt.dataset_mode) if opt.isTrain else ():
@@ -81,7 +87,7 @@ def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int]
 
 def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
     """What `--cache` asks for; None also where a plug-in reads images in its own way."""
-    if opt.cache == "off" or type(dataset).picture is not BaseDataset.picture:
+    if opt.cache == "off" or not is_standard(dataset.picture):
         return None
     most = int(opt.cache_gb * 1e9)
     if opt.cache == "disk":
@@ -101,11 +107,11 @@ def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
         return None
 
 
-def threads(opt: argparse.Namespace, dataset: BaseDataset) -> int:
-    """The number of loader processes."""
+def threads(opt: argparse.Namespace, batches: int) -> int:
+    """The number of loader processes for so many batches an epoch."""
     if opt.num_threads != "auto":
         return opt.num_threads
-    count = auto_threads(machine.cores(), opt.device, math.ceil(len(dataset) / opt.batch_size))
+    count = auto_threads(machine.cores(), str(opt.device), batches)
     say(f"--num_threads auto: {count} loader process{'es' * (count != 1)}")
     return count
 

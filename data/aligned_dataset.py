@@ -4,11 +4,10 @@ import argparse
 import functools
 import os
 
-from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_params, get_transform
-from data.check import Blank
+from data.base_dataset import BaseDataset, get_params
 from data.layout import domain_folders
 from data.pairs import Pair, pair_by_stem, read_pairs
-from data.transforms import size_before_crop
+from data.standard import standard
 from util.errors import BadImage, warn
 from util.images.header import Header
 from util.images.picture import Picture
@@ -29,7 +28,43 @@ class AlignedDataset(BaseDataset):
         super().__init__(opt)
         self.AB_paths: list[str] = []  # of pairs in one file
         self.pairs = self._find_pairs()
-        self.beside = 2 if self.AB_paths else 1
+        self.images_per_file = 2 if self.AB_paths else 1
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        return len(self.pairs)
+
+    def load(self, index: int) -> dict:
+        """A and B, pictures of one size.
+
+        Raises:
+            BadImage: one cannot be read, or they differ in size.
+        """
+        A_path, B_path = self.pairs[index]
+        if self.AB_paths:
+            A, B = self.cached(A_path, "AB", lambda: self._halves(A_path))
+        else:
+            A, B = self.read(A_path, "A"), self.read(B_path, "B")
+            if A.size != B.size:
+                A_size, B_size = A.info["full"], B.info["full"]
+                raise BadImage(A_path, _differ(A_size, B_path, B_size), REMEDY)
+        return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
+
+    def augment(self, sample: dict) -> dict:
+        """One crop and one flip for both: tensors (C, H, W), uint8 or float32 in [0, 1]."""
+        params = get_params(self.opt, sample["A"].info["full"])
+        return sample | {side: self.crop_and_flip(sample[side], params) for side in "AB"}
+
+    def _halves(self, path: str) -> list[Picture]:
+        left = right = self.picture(path, "A")
+        if len(set(self.channels())) > 1 or self.opt.value_range:
+            right = self.picture(path, "B")
+        width, height = left.size
+        if width % 2:
+            raise BadImage(path, _odd(left.size))
+        A = left.crop((0, 0, width // 2, height))
+        B = right.crop((width // 2, 0, width, height))
+        return [self.resize(A, "A"), self.resize(B, "B")]
 
     def _find_pairs(self) -> list[Pair]:
         root, phase = self.root, self.opt.phase
@@ -51,54 +86,23 @@ class AlignedDataset(BaseDataset):
         skip = self.opt.bad_images == "skip"
         return pair_by_stem(A, folders[0], B, folders[1], skip_alone=skip)
 
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def levels(self, index: int) -> dict:
-        A_path, B_path = self.pairs[index]
-        if self.AB_paths:
-            A, B = self.kept(A_path, "AB", lambda: self._halves(A_path))
-        else:
-            A, B = self.scaled(A_path, "A"), self.scaled(B_path, "B")
-            A_size, B_size = A.info["full"], B.info["full"]
-            if self._scaled(A_size) != self._scaled(B_size):
-                raise BadImage(A_path, _differ(A_size, B_path, B_size), REMEDY)
-        params = get_params(self.opt, A.info["full"])
-        A, B = self.cut(A, params), self.cut(B, params)
-        return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
-
-    def _scaled(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) px by `--preprocess`, where crop and flip are shared."""
-        o = self.opt
-        if "crop" in o.preprocess:
-            return size_before_crop(o.preprocess, size, o.load_size)
-        return get_transform(o, NO_AUGMENTATION, convert=False)(Blank(size)).size
-
-    def _halves(self, path: str) -> list[Picture]:
-        left = right = self.picture(path, "A")
-        if len(set(self.channels())) > 1 or self.opt.value_range:
-            right = self.picture(path, "B")
-        width, height = left.size
-        if width % 2:
-            raise BadImage(path, _odd(left.size))
-        A = left.crop((0, 0, width // 2, height))
-        B = right.crop((width // 2, 0, width, height))
-        return [self.scale(A, "A"), self.scale(B, "B")]
-
+    @standard
     def checked_files(self) -> dict[str, list[str]]:
+        """The files of both sides, under "AB" where one file holds a pair."""
         if self.AB_paths:
             return {"AB": self.AB_paths}
         return {"A": [A for A, _ in self.pairs], "B": [B for _, B in self.pairs]}
 
     def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
+        """Files that have no two halves, and pairs of different sizes."""
         found = {p: _odd(headers[p].size) for p in self.AB_paths
                  if p in headers and headers[p].size[0] % 2}  # fmt: skip
         if not self.AB_paths:
-            scaled = functools.cache(self._scaled)
+            resized = functools.cache(self.size_after_resize)
             for A, B in self.pairs:
                 if not (A in headers and B in headers):
                     continue
-                if scaled(headers[A].size) != scaled(headers[B].size):
+                if resized(headers[A].size) != resized(headers[B].size):
                     found[A] = f"{_differ(headers[A].size, B, headers[B].size)}; {REMEDY}"
         return found
 

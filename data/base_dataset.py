@@ -12,13 +12,14 @@ from PIL import Image
 
 from data import transforms
 from data.cache import Cache
+from data.check import Expected
 from data.image_folder import IMG_EXTENSIONS, list_images, subfolders
 from data.layout import hint, parent_hint
+from data.standard import is_standard, standard
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
 from util.images.header import Header
-from util.images.levels import Levels, in_range
-from util.images.picture import Picture
+from util.images.picture import Picture, in_range
 from util.images.read import range_of, read_picture
 from util.lazy import torch
 
@@ -26,13 +27,13 @@ from util.lazy import torch
 class BaseDataset(ABC):
     """Extend this in data/<name>_dataset.py, class <Name>Dataset; see docs/new_dataset.md.
 
-    A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string.
+    A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string. It is
+    made in three steps, `load`, `augment` and `normalize`, or by a `__getitem__` of your own.
     """
 
     cache: Cache | None = None  # of `--cache`
-    beside = 1  # images of equal width that a file holds
+    images_per_file = 1  # of equal width, side by side
     reads_pairs = False  # whether `--pairs` has a meaning
-    repeat = 1  # times in a row that an epoch yields each sample
 
     def __init__(self, opt: argparse.Namespace) -> None:
         self.opt = opt
@@ -49,22 +50,29 @@ class BaseDataset(ABC):
     def __len__(self) -> int:
         """How many samples an epoch has."""
 
+    @standard
     def __getitem__(self, index: int) -> dict:
         """The sample, with every random choice drawn from `random`, `numpy` or `torch`."""
-        return self.finish(self.levels(index))
+        return self.normalize(self.augment(self.load(index)))
 
-    # The datasets here make samples in two parts, of which the second is for a whole batch at once.
+    def load(self, index: int) -> dict:
+        """What leaves nothing to chance: the sample with its images as `read` gives them."""
+        raise NotImplementedError(f"{type(self).__name__} has neither load nor __getitem__")
 
-    def levels(self, index: int) -> dict:
-        """The sample with its images as `cut` gives them."""
-        raise NotImplementedError(f"{type(self).__name__} has no method __getitem__")
+    def augment(self, sample: dict) -> dict:
+        """What chance decides, here crop and flip, of each image alone: pictures become tensors
+        (C, H, W), uint8 where the file has 8 bits, else float32 in [0, 1]."""
+        cropped = {side: self.crop_and_flip(sample[side]) for side in "AB" if side in sample}
+        return sample | cropped
 
-    def finish(self, batch: dict) -> dict:
-        """One sample of `levels`, or a batch of them on any device, with images in [-1, 1]."""
+    def normalize(self, batch: dict) -> dict:
+        """One sample of `augment`, (C, H, W), or a batch of them, (N, C, H, W), on any device ->
+        its images as float32 in [-1, 1]."""
         return batch | {side: in_range(batch[side]) for side in "AB" if side in batch}
 
     # What the check before training asks for; see data/check.py.
 
+    @standard
     def checked_files(self) -> dict[str, list[str]]:
         """Side ("A", "B", or "AB" for both in one file) -> its image files, for the check before
         training. A dataset that reads its files in its own way names none."""
@@ -77,6 +85,19 @@ class BaseDataset(ABC):
     def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
         """File -> what is wrong with it, as far as only this dataset knows."""
         return {}
+
+    def expected(self) -> Expected:
+        """All that the check before training has to know."""
+        files = self.checked_files()
+        # What a parent says of its files does not hold for a plug-in that makes samples of its own.
+        holds = is_standard(self.__getitem__) or not is_standard(self.checked_files)
+        return Expected(
+            files=files,
+            value_range=self.opt.value_range,
+            channels={side: self.checked_channels(side) for side in files} if holds else None,
+            problems=self.checked_problems,
+            size_after=self.size_after,
+        )
 
     # Building blocks for dataset files.
 
@@ -117,6 +138,7 @@ class BaseDataset(ABC):
         """Channels of the images in A and in B, whichever of them the network takes as input."""
         return oriented(self.opt.direction, self.opt.input_nc, self.opt.output_nc)
 
+    @standard
     def picture(self, path: str, side: str) -> Picture:
         """The image of one side, "A" or "B", upright, with the channels that the networks expect.
 
@@ -124,45 +146,57 @@ class BaseDataset(ABC):
             BadImage: it cannot be read, or has other channels.
         """
         nc = self.channels()["AB".index(side)]
-        return read_picture(path, nc, range_of(self.opt.value_range, side), self.least())
+        return read_picture(path, nc, range_of(self.opt.value_range, side), self.min_decode_size())
 
-    def least(self) -> tuple[int, int] | None:
+    def min_decode_size(self) -> tuple[int, int] | None:
         """(width, height) px that are enough of a file, with `--fast_decode`."""
         if self.opt.fast_decode and self.opt.preprocess == "resize_and_crop":
-            return self.beside * self.opt.load_size, self.opt.load_size
+            return self.images_per_file * self.opt.load_size, self.opt.load_size
         return None
 
-    def scaled(self, path: str, side: str) -> Picture | Levels:
-        """The image of one side, scaled by `--preprocess`, from the cache if it is there;
+    def read(self, path: str, side: str) -> Picture:
+        """The image of one side, resized by `--preprocess`, from the cache if it is there;
         `info["full"]` is its size before."""
-        return self.kept(path, side, lambda: [self.scale(self.picture(path, side), side)])[0]
+        return self.cached(path, side, lambda: [self.resize(self.picture(path, side), side)])[0]
 
-    def kept(
-        self, path: str, side: str, read: Callable[[], list[Picture]]
-    ) -> list[Picture] | list[Levels]:
-        """What `read` makes of a file, by way of `--cache`."""
-        return self.cache.fetch((path, side), read) if self.cache else read()
+    def cached(self, path: str, side: str, make: Callable[[], list[Picture]]) -> list[Picture]:
+        """What `make` makes of a file, by way of `--cache`."""
+        return self.cache.fetch((path, side), make) if self.cache else make()
 
-    def scale(self, picture: Picture, side: str) -> Picture:
+    def resize(self, picture: Picture, side: str) -> Picture:
         """The part of `--preprocess` that leaves nothing to chance."""
         o, info = self.opt, picture.info | {"full": picture.size}
-        steps = transforms.scaling(o.preprocess, o.load_size, o.crop_size, self.method(side))
-        for step in steps:
+        for step in transforms.resizing(o.preprocess, o.load_size, o.crop_size, self.method(side)):
             picture = step(picture)
-        picture.info = info
-        return picture
+        return Picture(picture.values, info)
 
-    def cut(self, picture: Picture | Levels, params: dict | None = None) -> torch.Tensor:
+    def crop_and_flip(
+        self, image: Picture | Image.Image, params: dict | None = None
+    ) -> torch.Tensor:
         """The part of `--preprocess` that chance decides, or `params`. Returns: (C, H, W),
         uint8 where the file has 8 bits, else float32 in [0, 1]."""
-        for step in transforms.cutting(
+        for step in transforms.cropping_and_flipping(
             self.opt.preprocess, self.opt.crop_size, **_chance(self.opt, params)
         ):
-            picture = step(picture)
-        return Levels.of(picture).values
+            image = step(image)
+        return Picture.of(image).tensor()
+
+    def size_after_resize(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) px of an image by `--preprocess`, before it is cropped."""
+        o = self.opt
+        return transforms.size_after_resize(o.preprocess, o.load_size, o.crop_size, size)
+
+    def size_after(self, size: tuple[int, int], path: str) -> tuple[int, int]:
+        """(width, height) px of a sample made of the image of a file.
+
+        Raises:
+            BadImage: it is smaller than what is to be cropped from it.
+        """
+        o = self.opt
+        return transforms.size_after(o.preprocess, o.load_size, o.crop_size, size, path)
 
     def method(self, side: str) -> Image.Resampling:
-        """How the images of a side are scaled: `--label_A` and `--label_B` keep labels."""
+        """How the images of a side are resized: `--label_A` and `--label_B` keep labels."""
         label = self.opt.label_A if side == "A" else self.opt.label_B
         return Image.Resampling.NEAREST if label else Image.Resampling.BICUBIC
 
@@ -176,7 +210,9 @@ NO_AUGMENTATION = {"crop_pos": (0, 0), "flip": False}  # as of get_params
 
 def get_params(opt: argparse.Namespace, size: tuple[int, int]) -> dict:
     """Draw one augmentation for images of `size` = (width, height) px, to be shared by a pair."""
-    width, height = transforms.size_before_crop(opt.preprocess, size, opt.load_size)
+    if "crop" in opt.preprocess:  # else the position is drawn as well, and means nothing
+        size = transforms.size_after_resize(opt.preprocess, opt.load_size, opt.crop_size, size)
+    width, height = size
     x = random.randint(0, max(0, width - opt.crop_size))
     y = random.randint(0, max(0, height - opt.crop_size))
     return {"crop_pos": (x, y), "flip": random.random() > 0.5}
@@ -209,7 +245,8 @@ def get_transform(
 
 
 def _chance(opt: argparse.Namespace, params: dict | None) -> dict:
-    """The arguments of `transforms.cutting` that `params` decides; None: each call anew."""
+    """The arguments of `transforms.cropping_and_flipping` that `params` decides; None: each call
+    anew."""
     if params is None:
         return {"flip": False, "random_flip": not opt.no_flip}
     return {"flip": not opt.no_flip and params["flip"], "crop_position": params["crop_pos"]}

@@ -1,6 +1,6 @@
-"""`--cache`: images, decoded and scaled, kept from epoch to epoch: the same numbers, sooner.
+"""`--cache`: images, decoded and resized, kept from epoch to epoch: the same numbers, sooner.
 
-Kept is what `--preprocess` makes of a file before chance decides on crop and flip, as uint8
+Cached is what `--preprocess` makes of a file before chance decides on crop and flip, as uint8
 (float32 where the file has more than 8 bits).
 """
 
@@ -19,9 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from util.errors import UserError, warn
-from util.images.levels import Levels
 from util.images.picture import Picture
-from util.lazy import torch
 
 Key = tuple[str, str]  # (file, side)
 MAGIC = 0x31454741  # of an entry's first number
@@ -29,16 +27,20 @@ TYPES = (np.dtype(np.uint8), np.dtype(np.float32))
 LOCK_S = 1.0  # somebody was killed who held the lock: go on without writing
 
 
-def pack(pictures: Sequence[Levels]) -> bytes:
-    """An entry: MAGIC, how many; of each its type, C, H, W and its full size; then the values."""
-    arrays = [picture.values.numpy() for picture in pictures]
+def pack(pictures: Sequence[Picture]) -> bytes:
+    """An entry: MAGIC, how many; of each its type, C, H, W and its full size; then the values.
+
+    They are stored as tensors lie in memory, (C, H, W): what is cropped from them every epoch is
+    copied row by row then, and not value by value.
+    """
+    arrays = [picture.values.transpose(2, 0, 1) for picture in pictures]
     head = [MAGIC, len(arrays)]
     for array, picture in zip(arrays, pictures, strict=True):
         head += [TYPES.index(array.dtype), *array.shape, *picture.info["full"]]
     return b"".join([np.array(head, "<i8").tobytes(), *(array.tobytes() for array in arrays)])
 
 
-def unpack(entry: np.ndarray, path: str) -> list[Levels] | None:
+def unpack(entry: np.ndarray, path: str) -> list[Picture] | None:
     """The pictures of an entry (bytes, not copied); None if it is not whole."""
     numbers = entry[: entry.size // 8 * 8].view("<i8")
     if numbers.size < 2 or numbers[0] != MAGIC or not 0 < numbers[1] <= 2:
@@ -49,8 +51,8 @@ def unpack(entry: np.ndarray, path: str) -> list[Levels] | None:
         end = begin + c * h * w * TYPES[kind % 2].itemsize
         if end > entry.size:
             return None
-        values = entry[begin:end].view(TYPES[kind % 2]).reshape(c, h, w)
-        pictures.append(Levels(torch.from_numpy(values), {"path": path, "full": tuple(full)}))
+        values = entry[begin:end].view(TYPES[kind % 2]).reshape(c, h, w).transpose(1, 2, 0)
+        pictures.append(Picture(values, {"path": path, "full": tuple(full)}))
         begin = end
     return pictures if begin == entry.size and len(pictures) == numbers[1] else None
 
@@ -64,17 +66,18 @@ class Cache(ABC):
         self.state = _shared(2)
         self.lock = multiprocessing.Lock()
 
-    def fetch(self, key: Key, read: Callable[[], list[Picture]]) -> list[Levels]:
-        """The pictures of a key; `read` makes them where they are not kept."""
+    def fetch(self, key: Key, make: Callable[[], list[Picture]]) -> list[Picture]:
+        """The pictures of a key; `make` makes them where they are not cached."""
         place = self.place(key)
         entry = self.load(place)
-        if entry is not None and (kept := unpack(entry, key[0])):
-            return kept
-        pictures = [Levels.of(picture) for picture in read()]
-        self.save(place, pack(pictures))
+        if entry is not None and (cached := unpack(entry, key[0])):
+            return cached
+        pictures = make()
+        if not self.state[1]:
+            self.save(place, pack(pictures))
         return pictures
 
-    def take(self, size: int) -> int | None:
+    def reserve(self, size: int) -> int | None:
         """Where so many bytes begin that are the caller's from now on; None if there is no room."""
         if self.state[1] or not self.lock.acquire(timeout=LOCK_S):
             return None
@@ -127,17 +130,20 @@ class RamCache(Cache):
         return RamCache, (0, ())
 
     def place(self, key: Key) -> int | None:
+        """The key's number."""
         return self.slots.get(key)
 
     def load(self, place: int | None) -> np.ndarray | None:
+        """The bytes of an entry, not copied."""
         if place is None or not (size := int(self.sizes[place])):
             return None
         begin = int(self.begins[place])
         return self.memory[begin : begin + size]
 
     def save(self, place: int | None, entry: bytes) -> None:
+        """Append an entry; others see it when it is whole."""
         aligned = -(-len(entry) // 64) * 64
-        if place is None or (begin := self.take(aligned)) is None:
+        if place is None or (begin := self.reserve(aligned)) is None:
             return
         self.memory[begin : begin + len(entry)] = np.frombuffer(entry, np.uint8)
         self.begins[place] = begin
@@ -165,6 +171,7 @@ class DiskCache(Cache):
             ) from error
 
     def place(self, key: Key) -> Path | None:
+        """The entry's file, whose name tells what it was made of; None if that is not there."""
         path, side = key
         try:
             stat = os.stat(path)
@@ -174,13 +181,15 @@ class DiskCache(Cache):
         return self.folder / (hashlib.sha256(repr(what).encode()).hexdigest()[:40] + ".image")
 
     def load(self, place: Path | None) -> np.ndarray | None:
+        """The bytes of the entry's file."""
         try:
             return None if place is None else np.fromfile(place, np.uint8)
         except OSError:
             return None
 
     def save(self, place: Path | None, entry: bytes) -> None:
-        if place is None or self.take(len(entry)) is None:
+        """Write an entry, whole or not at all."""
+        if place is None or self.reserve(len(entry)) is None:
             return
         part = None
         try:

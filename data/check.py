@@ -6,12 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from data.transforms import Transform
 from util.errors import BadImage, UserError, say
 from util.images.header import Header, looks_cut_off, read_header
-from util.images.picture import Sized
 from util.images.read import (
     Range,
     check_pixels,
@@ -25,14 +22,24 @@ MOST_FILES = 30_000  # that the quick look opens; of more, so many at equal dist
 Size = tuple[int, int]  # (width, height) px
 
 
-class Checked(Protocol):
-    """What a data set tells about its files."""
+@dataclass(frozen=True)
+class Expected:
+    """What a data set expects of its files.
 
-    def checked_files(self) -> dict[str, list[str]]: ...
+    Args:
+        files: side ("A", "B", or "AB" for both in one file) -> its files.
+        value_range: `--value_range`.
+        channels: side -> the numbers of channels that its files have to give; None: nothing is
+            known of what becomes of the files, so they have to be readable and no more.
+        problems: headers of the readable files -> file -> what is wrong with it.
+        size_after: (size of an image, its file) -> size by `--preprocess`; raises BadImage.
+    """
 
-    def checked_channels(self, side: str) -> set[int]: ...
-
-    def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]: ...
+    files: dict[str, list[str]]
+    value_range: Sequence[float] | None
+    channels: dict[str, set[int]] | None
+    problems: Callable[[dict[str, Header]], dict[str, str]]
+    size_after: Callable[[Size, str], Size]
 
 
 @dataclass
@@ -62,43 +69,26 @@ class Findings:
         return most + (f", and {len(kinds) - 3} other kinds" if len(kinds) > 3 else "")
 
 
-def look_at(
-    dataset: Checked,
-    transform: Transform,
-    value_range: Sequence[float] | None = None,
-    workers: int = 0,
-) -> Findings:
+def look_at(expected: Expected, workers: int = 0) -> Findings:
     """Look at the files that a data set names.
 
     Args:
-        transform: `--preprocess` without the conversion to a tensor; sizes go through it.
-        value_range: `--value_range`.
         workers: processes that decode every file; 0 reads the headers only, of at most MOST_FILES.
     """
-    sides = {side: list(dict.fromkeys(paths)) for side, paths in dataset.checked_files().items()}
-    ranges = {path: range_of(value_range, side[0]) for side in sides for path in sides[side]}
+    sides = {side: list(dict.fromkeys(paths)) for side, paths in expected.files.items()}
+    ranges = {p: range_of(expected.value_range, side[0]) for side in sides for p in sides[side]}
     step = 1 if workers else -(-len(ranges) // MOST_FILES) or 1
     looked = dict(itertools.islice(ranges.items(), 0, None, step))
     found = Findings((len(looked), len(ranges)), halved="AB" in sides)
     for path, header in zip(looked, _read_all(looked, workers), strict=True):
         (found.headers if isinstance(header, Header) else found.bad)[path] = header
-    if _reads_in_its_own_way(dataset):
+    if expected.channels is None:
         return found
-    for path, why in dataset.checked_problems(found.headers).items():
+    for path, why in expected.problems(found.headers).items():
         found.bad.setdefault(path, f"{path}: {why}")
     for side, side_paths in sides.items():
-        _fit(found, side, [p for p in side_paths if p in found.headers], transform, dataset)
+        _fit(found, side, [p for p in side_paths if p in found.headers], expected)
     return found
-
-
-def _reads_in_its_own_way(dataset: Checked) -> bool:
-    """Whether a subclass has replaced the method that makes samples, but not what it tells."""
-    for kind in type(dataset).__mro__:
-        if "checked_files" in vars(kind):
-            return False
-        if "__getitem__" in vars(kind):
-            return True
-    return True
 
 
 def refuse_bad(found: Findings) -> None:
@@ -179,21 +169,22 @@ def _told(path: str, read: Callable[[], Header]) -> Header | str:
         return str(error)
 
 
-def _fit(
-    found: Findings, side: str, paths: list[str], transform: Transform, dataset: Checked
-) -> None:
+def _fit(found: Findings, side: str, paths: list[str], expected: Expected) -> None:
     """Sizes after the transform, and channels, of the files of one side."""
     final: dict[Size, str] = {}
     after: dict[Size, Size | str] = {}
-    wanted, seen = dataset.checked_channels(side), defaultdict(list)
+    seen: dict[Header, list[str]] = defaultdict(list)
     for path in paths:
         seen[found.headers[path]].append(path)
     for header, same in seen.items():
         width, height = header.size
         size = (width // 2, height) if side == "AB" else header.size
         if size not in after:
-            after[size] = _size_after(transform, size)
-        wrong = [nc for nc in wanted if not header.gives(nc)]
+            try:
+                after[size] = expected.size_after(size, "")
+            except BadImage as error:
+                after[size] = str(error)
+        wrong = [nc for nc in expected.channels[side] if not header.gives(nc)]
         for path in same:
             if wrong:
                 found.bad.setdefault(path, str(wrong_channels(path, header, wrong[0])))
@@ -204,28 +195,3 @@ def _fit(
     found.sizes = final | found.sizes
     if len(final) > 1 and found.mixed is None:
         found.mixed = tuple(itertools.islice(final.items(), 2))
-
-
-def _size_after(transform: Transform, size: Size) -> Size | str:
-    """The size of an image after a transform, or what is wrong with it."""
-    try:
-        return transform(Blank(size, info={"path": ""})).size
-    except BadImage as error:
-        return str(error)
-
-
-@dataclass(frozen=True)
-class Blank(Sized):
-    """A picture that is nothing but its size, to try a transform on."""
-
-    size: Size
-    info: dict = field(default_factory=dict)
-
-    def resize(self, size: Size, resample: object = None) -> "Blank":
-        return Blank(size, self.info)
-
-    def crop(self, box: tuple[int, int, int, int]) -> "Blank":
-        return Blank((box[2] - box[0], box[3] - box[1]), self.info)
-
-    def transpose(self, method: object) -> "Blank":
-        return self

@@ -4,6 +4,7 @@ import argparse
 import os
 
 from data.base_dataset import BaseDataset
+from data.standard import standard
 from util.images.picture import Picture
 from util.images.read import range_of, read_picture
 from util.lazy import Lazy
@@ -27,22 +28,30 @@ class ColorizationDataset(BaseDataset):
         self.AB_paths = self.images_in(folder, f"{folder}/*.jpg (--dataset_mode colorization)")
 
     def __len__(self) -> int:
+        """How many photographs there are."""
         return len(self.AB_paths)
 
-    def levels(self, index: int) -> dict:
+    def load(self, index: int) -> dict:
+        """The photograph in colour, as A."""
         path = self.AB_paths[index]
-        photo = self.kept(path, "A", lambda: [self.scale(self._photo(path), "A")])[0]
-        return {"A": self.cut(photo), "A_paths": path, "B_paths": path}
+        return {"A": self.read(path, "A"), "A_paths": path, "B_paths": path}
 
-    def finish(self, batch: dict) -> dict:
+    def normalize(self, batch: dict) -> dict:
+        """Colours (..., 3, H, W), uint8 or float32 in [0, 1] -> A (..., 1, H, W), B (..., 2, H, W)
+        as above."""
         A, B = lab.rgb_to_lab(batch["A"])
         return batch | {"A": A, "B": B}
 
-    def _photo(self, path: str) -> Picture:
-        return read_picture(path, 3, range_of(self.opt.value_range, "A"), self.least())
+    @standard
+    def picture(self, path: str, side: str) -> Picture:
+        """The photograph in three channels, whatever A and B have."""
+        return read_picture(path, 3, range_of(self.opt.value_range, "A"), self.min_decode_size())
 
+    @standard
     def checked_files(self) -> dict[str, list[str]]:
+        """The photographs, as A."""
         return {"A": self.AB_paths}
 
     def checked_channels(self, side: str) -> set[int]:
+        """Three, whatever A and B have."""
         return {3}  # also made from grey

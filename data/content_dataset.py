@@ -2,10 +2,12 @@
 
 import argparse
 
-from data.base_dataset import BaseDataset, get_transform
+from data.base_dataset import BaseDataset
+from data.standard import standard
 from util.errors import UserError
 from util.images.convert import scaled_size
 from util.images.header import Header
+from util.images.picture import Picture
 from util.images.read import load_image, range_of
 
 SMALLEST_PX = 16  # below, there is no content to speak of
@@ -29,20 +31,29 @@ class ContentDataset(BaseDataset):
         if opt.repeat < 1:
             raise UserError(f"--repeat {opt.repeat}: accepted: a whole number from 1 up")
         self.A_paths = self.images_below("an image, or a folder of images (--dataset_mode content)")
-        self.repeat, self.range = opt.repeat, range_of(opt.value_range, "A")
-        self.transform = get_transform(opt)
+        self.repeat = opt.repeat
 
     def __len__(self) -> int:
+        """How many images there are."""
         return len(self.A_paths)
 
-    def __getitem__(self, index: int) -> dict:
+    def load(self, index: int) -> dict:
+        """The image in 8-bit colour, as A."""
         path = self.A_paths[index]
-        return {"A": self.transform(load_image(path, value_range=self.range)), "A_paths": path}
+        return {"A": self.read(path, "A"), "A_paths": path}
 
+    @standard
+    def picture(self, path: str, side: str) -> Picture:
+        """The image in 8-bit colour, whatever the file holds."""
+        return Picture.of(load_image(path, value_range=range_of(self.opt.value_range, "A")))
+
+    @standard
     def checked_files(self) -> dict[str, list[str]]:
+        """The images, as A."""
         return {"A": self.A_paths}
 
     def checked_channels(self, side: str) -> set[int]:
+        """Three: content is colour."""
         return {3}
 
     def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:

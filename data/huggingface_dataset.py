@@ -7,6 +7,7 @@ import argparse
 import importlib
 import os
 import random
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -53,20 +54,32 @@ class HuggingfaceDataset(BaseDataset):
             self.rows = self.rows.cast_column(name, library.Image(decode=False))
 
     def __len__(self) -> int:
+        """How many rows there are."""
         return len(self.rows)
 
-    def levels(self, index: int) -> dict:
-        places = dict.fromkeys(self.columns, index)
-        if self.opt.hf_unpaired and "B" in places:
-            places["B"] = random.randrange(len(self.rows))
-        sample: dict[str, Any] = {}
+    def load(self, index: int) -> dict:
+        """A as a picture, and B if it is A's partner."""
+        sides = [side for side in self.columns if side == "A" or not self.opt.hf_unpaired]
+        return self._load(sides, index)
+
+    def augment(self, sample: dict) -> dict:
+        """One crop and one flip for A and B; or, with `--hf_unpaired`, B at random and a crop and a
+        flip for each: tensors (C, H, W), uint8 or float32 in [0, 1]."""
+        alone = self.opt.hf_unpaired
+        if alone and "B" in self.columns:
+            sample = sample | self._load(["B"], random.randrange(len(self.rows)))
         params = None
-        for side, place in places.items():
+        for side in self.columns:
+            if params is None or alone:
+                params = get_params(self.opt, sample[side].info["full"])
+            sample = sample | {side: self.crop_and_flip(sample[side], params)}
+        return sample
+
+    def _load(self, sides: Iterable[str], place: int) -> dict:
+        sample: dict[str, Any] = {}
+        for side in sides:
             path, picture = self._picture(side, place)
-            if params is None or self.opt.hf_unpaired:
-                params = get_params(self.opt, picture.size)
-            sample[side] = self.cut(self.scale(picture, side), params)
-            sample[f"{side}_paths"] = path
+            sample |= {side: self.resize(picture, side), f"{side}_paths": path}
         return sample
 
     def _picture(self, side: str, place: int) -> tuple[str, Picture]:
@@ -75,7 +88,7 @@ class HuggingfaceDataset(BaseDataset):
         data = cell["bytes"] if cell["bytes"] is not None else read_bytes(name)
         nc = self.channels()["AB".index(side)]
         return name, decode_picture(
-            name, data, nc, range_of(self.opt.value_range, side), self.least()
+            name, data, nc, range_of(self.opt.value_range, side), self.min_decode_size()
         )
 
 

@@ -2,70 +2,93 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
-from data.workers import batches_of, leave_to_parent
+from data.standard import is_standard
+from data.workers import batches_of, begin_worker, no_word_of_cores
 from util.errors import BadImage, UserError, warn
-from util.images.levels import in_unit
+from util.images.picture import in_unit
 from util.lazy import torch
 from util.seed import mix, seeded
 from util.tensors import tensors_in, with_tensors
-
-# More workers than cores is the user's choice.
-warnings.filterwarnings("ignore", message="This DataLoader will create")
 
 Position = tuple[int, int]  # (epoch, index of the sample)
 BAD = "bad_images"  # in a batch: file -> what is wrong with it
 
 
-class EpochSampler:
-    """The order of one epoch, shuffled by (seed, epoch), split among the processes of a run.
+@dataclass(frozen=True)
+class Order:
+    """Which samples an epoch has, and in which order.
 
-    The epoch travels with each index, so that workers which live through all epochs know it.
-    An odd rest is filled up from the start of the order, so that all processes take equal steps.
+    Args:
+        shuffle: by (seed, epoch); else as the dataset has them.
+        max_dataset_size: use the first so many samples only.
+        steps_per_image: times in a row that each sample is yielded.
+        rank, world_size: of this process among those of the run, which share each epoch.
     """
 
-    def __init__(
-        self,
-        size: int,
-        seed: int,
-        shuffle: bool,
-        rank: int = 0,
-        world_size: int = 1,
-        repeat: int = 1,
-    ) -> None:
-        self.size, self.seed, self.shuffle, self.repeat = size, seed, shuffle, repeat
-        self.rank, self.world_size = rank, world_size
+    seed: int
+    shuffle: bool
+    max_dataset_size: float = float("inf")
+    steps_per_image: int = 1
+    rank: int = 0
+    world_size: int = 1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How samples are read.
+
+    Args:
+        num_threads: worker processes, 0 = load in this process. They change nothing but speed.
+        bad_images: "stop" raises at the first; "skip" notes it in `Loader.bad`, with a warning, and
+            goes on: with the next sample in its place if replace_bad, else with a smaller batch.
+        device: where images become floats; those of our own datasets go to a GPU as bytes.
+        singles: give lists of samples, which `Loader.collate` makes batches of.
+    """
+
+    num_threads: int = 0
+    bad_images: str = "stop"
+    replace_bad: bool = True
+    device: str | torch.device = "cpu"
+    singles: bool = False
+
+
+class EpochSampler:
+    """The order of one epoch, split among the processes of a run.
+
+    The epoch travels with each index, so that workers which live through all epochs know it. All
+    processes take equal steps: what is missing is filled up from the start of the order. Of 7
+    samples, two processes take 4 each, and the first of the order comes twice.
+
+    Args:
+        size: samples in the dataset.
+    """
+
+    def __init__(self, size: int, order: Order) -> None:
+        self.order = order
+        self.size = int(min(size, order.max_dataset_size))  # samples in use
         self.epoch = 1
-        self.start = 0  # samples of this epoch that a resumed run has already seen
+        self.start = 0  # steps of this epoch that a resumed run has already taken
 
     def __len__(self) -> int:
-        return math.ceil(self.size * self.repeat / self.world_size) - self.start
+        steps = self.size * self.order.steps_per_image
+        return math.ceil(steps / self.order.world_size) - self.start
 
     def __iter__(self) -> Iterator[Position]:
-        order = list(range(self.size))
-        if self.shuffle:
-            generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-            order = torch.randperm(self.size, generator=generator).tolist()
+        order, places = self.order, list(range(self.size))
+        if order.shuffle:
+            generator = torch.Generator().manual_seed(mix(order.seed, self.epoch))
+            places = torch.randperm(self.size, generator=generator).tolist()
         for step in range(self.start, self.start + len(self)):
-            place = (step * self.world_size + self.rank) // self.repeat
-            yield self.epoch, order[place % self.size]
-
-
-def in_two_parts(dataset: torch.utils.data.Dataset) -> bool:
-    """Whether samples are made by `levels` and `finish` (see `data.base_dataset`), and no subclass
-    has replaced the whole way."""
-    for kind in type(dataset).__mro__:
-        if "__getitem__" in vars(kind):
-            return False
-        if "levels" in vars(kind):
-            return True
-    return False
+            number = (step * order.world_size + order.rank) // order.steps_per_image
+            yield self.epoch, places[number % self.size]
 
 
 class SeededDataset:
@@ -76,15 +99,15 @@ class SeededDataset:
     place, otherwise none.
 
     Args:
+        make: from an index to its sample.
         size: samples in use.
     """
 
     def __init__(
-        self, dataset: torch.utils.data.Dataset, seed: int, size: int, skip: bool, replace: bool
+        self, make: Callable[[int], dict], seed: int, size: int, skip: bool, replace: bool
     ) -> None:
-        self.dataset, self.seed, self.size = dataset, seed, size
+        self.make, self.seed, self.size = make, seed, size
         self.skip, self.replace = skip, replace
-        self.read = dataset.levels if in_two_parts(dataset) else dataset.__getitem__
 
     def __getitem__(self, position: Position) -> dict:
         epoch, index = position
@@ -92,7 +115,7 @@ class SeededDataset:
         for place in range(index, index + (self.size if self.replace else 1)):
             try:
                 with seeded(mix(self.seed, epoch, place % self.size)):
-                    return self.read(place % self.size) | ({BAD: bad} if bad else {})
+                    return self.make(place % self.size) | ({BAD: bad} if bad else {})
             except BadImage as error:
                 if not self.skip:
                     return {"error": str(error)}
@@ -104,12 +127,12 @@ class SeededDataset:
         return {"error": f"no image can be used; {next(iter(bad.values()))}"}
 
 
-def collate(samples: list[dict], finish: Callable[[dict], dict] | None = None) -> dict:
+def collate(samples: list[dict], normalize: Callable[[dict], dict] | None = None) -> dict:
     """Stack samples to a batch; `{"error": message}` if one failed or the sizes differ. A batch
     without images holds nothing but the bad ones.
 
     Args:
-        finish: what is left to do with the images of a batch.
+        normalize: from a batch as the samples are to one with images in [-1, 1].
     """
     for sample in samples:
         if "error" in sample:
@@ -130,7 +153,7 @@ def collate(samples: list[dict], finish: Callable[[dict], dict] | None = None) -
             for sample in samples:  # of 8 bits, and of more
                 sample[name] = in_unit(sample[name])
     batch = torch.utils.data.default_collate(samples)
-    return (finish(batch) if finish else batch) | ({BAD: bad} if bad else {})
+    return (normalize(batch) if normalize else batch) | ({BAD: bad} if bad else {})
 
 
 def checked(batch: dict) -> dict:
@@ -141,73 +164,63 @@ def checked(batch: dict) -> dict:
 
 
 class Loader:
-    """Iterates over the batches of an epoch; `len()` counts images.
+    """Iterates over the batches of an epoch; `len()` counts images, each as often as it is yielded.
 
     Args:
         dataset: yields dicts; tensors are stacked, strings become lists.
-        max_dataset_size: use the first so many samples only.
-        num_threads: worker processes, 0 = load in this process. They change nothing but speed.
-        pin_memory: for copies to a GPU that do not wait.
-        repeat: times in a row that each sample is yielded.
-        bad_images: "stop" raises at the first; "skip" notes it in `bad`, with a warning, and goes
-            on: with the next sample in its place if replace_bad, else with a smaller batch.
         sizes: of the images, see `data.check`.
-        device: where images become floats; those of our own datasets go to a GPU as bytes.
     """
 
     def __init__(
         self,
         dataset: torch.utils.data.Dataset,
         batch_size: int,
-        seed: int,
-        shuffle: bool,
-        max_dataset_size: float = float("inf"),
-        num_threads: int = 0,
-        pin_memory: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
-        repeat: int = 1,
-        bad_images: str = "stop",
-        replace_bad: bool = True,
+        order: Order,
+        reading: Reading | None = None,
         sizes: dict[tuple[int, int], str] | None = None,
-        device: str = "cpu",
     ) -> None:
-        self.dataset, self.sizes, self.device = dataset, sizes or {}, device
+        reading = reading or Reading()
+        self.dataset, self.batch_size, self.sizes = dataset, batch_size, sizes or {}
+        self.singles, self.num_threads = reading.singles, reading.num_threads
+        self.device = torch.device(reading.device)
         self.bad: dict[str, str] = {}  # file -> what is wrong with it
         self.workers: list[BaseProcess] = []
-        used = int(min(len(dataset), max_dataset_size))
-        self.size = used * repeat
-        self.sampler = EpochSampler(used, seed, shuffle, rank, world_size, repeat)
-        workers = min(num_threads, math.ceil(self.size / batch_size))
-        self.num_threads = num_threads
-        finish = dataset.finish if in_two_parts(dataset) else None
-        on_cpu = device == "cpu"  # then by whoever reads them, which costs the training no time
-        self.finish = None if on_cpu else finish
-        self.loader = torch.utils.data.DataLoader(
-            SeededDataset(dataset, seed, used, bad_images == "skip", replace_bad),
-            batch_size=batch_size,
-            sampler=self.sampler,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=pin_memory,
-            collate_fn=functools.partial(collate, finish=finish if on_cpu else None),
-            generator=torch.Generator(),  # keeps the run's own random stream out of it
-            worker_init_fn=leave_to_parent,
-        )
+        self.sampler = EpochSampler(len(dataset), order)
+        make, normalize = dataset.__getitem__, None
+        on_cpu = self.device.type == "cpu"
+        if is_standard(make) and not (on_cpu and reading.singles):
+            make, normalize = functools.partial(_before_normalize, dataset), dataset.normalize
+        # On a CPU by whoever reads the images, which costs the training no time.
+        self.normalize = None if on_cpu else normalize
+        self.stack = functools.partial(collate, normalize=normalize if on_cpu else None)
+        skip = reading.bad_images == "skip"
+        together = 1 if reading.singles else batch_size  # that a worker hands over
+        workers = min(reading.num_threads, math.ceil(len(self) / together))
+        with no_word_of_cores():
+            self.loader = torch.utils.data.DataLoader(
+                SeededDataset(make, order.seed, self.sampler.size, skip, reading.replace_bad),
+                batch_size=together,
+                sampler=self.sampler,
+                num_workers=workers,
+                persistent_workers=workers > 0,
+                pin_memory=self.device.type == "cuda",  # for copies that do not wait
+                collate_fn=list if reading.singles else self.stack,
+                generator=torch.Generator(),  # keeps the run's own random stream out of it
+                worker_init_fn=begin_worker,
+            )
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the epoch, and how many of its samples (of this process) to leave out."""
+        """Choose the epoch, and how many of its steps (of this process) to leave out."""
         self.sampler.epoch, self.sampler.start = epoch, start
 
     def peek(self) -> dict:
         """The first batch of the chosen epoch that holds an image, read in this process."""
         positions = iter(self.sampler)
         while chosen := list(itertools.islice(positions, self.loader.batch_size)):
-            samples = [self.loader.dataset[position] for position in chosen]
-            batch = checked(self.loader.collate_fn(samples))
+            batch = checked(self.stack([self.loader.dataset[position] for position in chosen]))
             bad = batch.pop(BAD, {})
             if batch:
-                return self._finished(batch)
+                return self._on_device(batch)
         raise UserError(f"no image can be used; {next(iter(bad.values()))}")
 
     def first(self) -> dict:
@@ -219,23 +232,23 @@ class Loader:
         finally:
             self.set_epoch(*chosen)
 
-    def limit(self, count: float) -> int:
+    def limit(self, images: float) -> int:
         """Use at most so many images from now on. Returns: how many."""
-        self.sampler.size = self.size = int(min(self.size, count))
-        return self.size
+        self.sampler.size = int(min(self.sampler.size, images))
+        return self.sampler.size
 
     def __len__(self) -> int:
-        return self.size
+        return self.sampler.size * self.sampler.order.steps_per_image
 
     @property
     def unit(self) -> str:
-        """What `len()` counts: images, or steps where each image is there for many of them."""
-        return "steps" if self.sampler.repeat > 1 else "images"
+        """What `len()` counts: images, or steps where many are taken on each image."""
+        return "images" if self.sampler.order.steps_per_image == 1 else "steps"
 
     def describe(self) -> str:
         """How long an epoch is."""
-        images, repeat = self.sampler.size, self.sampler.repeat
-        return f"{images} images an epoch" + (f", {repeat} steps each" if repeat > 1 else "")
+        steps = f", {self.sampler.order.steps_per_image} steps each" * (self.unit == "steps")
+        return f"{self.sampler.size} images an epoch{steps}"
 
     def describe_bad(self) -> str:
         """How many images were left out, and the first of them; empty if none."""
@@ -244,31 +257,51 @@ class Loader:
         names = ", ".join(list(self.bad)[:5]) + (", ..." if len(self.bad) > 5 else "")
         return f" without {len(self.bad)} bad images ({names})"
 
-    def __iter__(self) -> Iterator[dict]:
-        batches = batches_of(self.loader, self.workers)
-        try:
+    def __iter__(self) -> Iterator[dict] | Iterator[list[dict]]:
+        with contextlib.closing(batches_of(self.loader, self.workers)) as batches:
+            if self.singles:
+                yield from self._lists(itertools.chain.from_iterable(batches))
+                return
             for batch in batches:
                 self._note(batch.pop(BAD, {}))
                 if batch:
-                    yield self._finished(checked(batch))
-        except BaseException:  # workers end now, and not when somebody collects the trace
-            batches.close()
-            self.loader._iterator = None
+                    yield self._on_device(checked(batch))
+
+    def _lists(self, samples: Iterator[dict]) -> Iterator[list[dict]]:
+        """Lists of `batch_size` samples; a shorter one before an error, and at the end."""
+        good: list[dict] = []
+        try:
+            for sample in samples:
+                self._note(sample.pop(BAD, {}))
+                if sample:
+                    good.append(checked(sample))
+                if len(good) == self.batch_size:
+                    yield good
+                    good = []
+        except UserError:
+            if good:
+                yield good
             raise
+        if good:
+            yield good
+
+    def collate(self, samples: list[dict]) -> dict:
+        """The batch of samples that `singles` gave, of one size, as the loader would have it."""
+        return self._on_device(checked(self.stack(samples)))
 
     @functools.cached_property
     def stream(self) -> torch.cuda.Stream | None:
-        """Where batches go to a GPU and are finished while it still computes the step before."""
-        on_gpu = torch.device(self.device).type == "cuda"
-        return torch.cuda.Stream(self.device) if on_gpu else None
+        """Where batches go to a GPU while it still computes the step before."""
+        return torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
-    def _finished(self, batch: dict) -> dict:
-        if self.finish is None:
+    def _on_device(self, batch: dict) -> dict:
+        """With what is left to do: to normalize on a GPU what came there as bytes."""
+        if self.normalize is None:
             return batch
         if self.stream is None:
-            return self._moved(batch)
+            return self._normalized(batch)
         with torch.cuda.stream(self.stream):
-            batch = self._moved(batch)
+            batch = self._normalized(batch)
         computing = torch.cuda.current_stream(self.device)
         computing.wait_stream(self.stream)
         for tensor in tensors_in(batch):
@@ -276,12 +309,16 @@ class Loader:
                 tensor.record_stream(computing)  # its memory is in use until that has passed
         return batch
 
-    def _moved(self, batch: dict) -> dict:
+    def _normalized(self, batch: dict) -> dict:
         to_device = functools.partial(torch.Tensor.to, device=self.device, non_blocking=True)
-        return self.finish(with_tensors(batch, to_device))
+        return self.normalize(with_tensors(batch, to_device))
 
     def _note(self, bad: dict[str, str]) -> None:
         for path, why in bad.items():
             if path not in self.bad:
                 self.bad[path] = why
                 warn(f"{why}; left out (--bad_images skip, number {len(self.bad)})")
+
+
+def _before_normalize(dataset: torch.utils.data.Dataset, index: int) -> dict:
+    return dataset.augment(dataset.load(index))

@@ -4,6 +4,7 @@ import argparse
 
 from data.base_dataset import BaseDataset
 from data.layout import domain_folders
+from data.standard import standard
 from util.direction import oriented
 from util.errors import warn
 
@@ -23,11 +24,15 @@ class SingleDataset(BaseDataset):
             )
 
     def __len__(self) -> int:
+        """How many images there are."""
         return len(self.A_paths)
 
-    def levels(self, index: int) -> dict:
+    def load(self, index: int) -> dict:
+        """A picture of the side that the network takes, as A."""
         path = self.A_paths[index]
-        return {"A": self.cut(self.scaled(path, self.side)), "A_paths": path}
+        return {"A": self.read(path, self.side), "A_paths": path}
 
+    @standard
     def checked_files(self) -> dict[str, list[str]]:
+        """The images, read as those of the side that the network takes."""
         return {self.side: self.A_paths}

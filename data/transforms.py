@@ -9,13 +9,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from util.errors import BadImage
 from util.images.convert import scaled_size
-from util.images.levels import Levels
-from util.images.picture import Picture, Planes
+from util.images.picture import Picture, in_unit
 from util.lazy import Lazy, torch
 
 vision = Lazy("torchvision.transforms")  # for rare modes; it takes as long to import as torch
@@ -24,89 +22,103 @@ PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_c
                     "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
 NONE_MULTIPLE = 4  # `--preprocess none` rounds both sides to a multiple of this, as published
 
-Transform = Callable[[Picture], object]
+AnyImage = Image.Image | Picture
+Size = tuple[int, int]  # (width, height) px
+Transform = Callable[[AnyImage], object]
 
 
-@dataclass(frozen=True)
-class Resize:
-    """To exactly `size` = (width, height) px."""
+class Resizing:
+    """A step whose result has a size that follows from the image's size."""
 
-    size: tuple[int, int]
     method: Image.Resampling
 
-    def __call__(self, image: Picture) -> Picture:
-        return image if image.size == self.size else image.resize(self.size, self.method)
+    def size_of(self, size: Size) -> Size:
+        """What (width, height) px come to."""
+        raise NotImplementedError
+
+    def __call__(self, image: AnyImage) -> AnyImage:
+        size = self.size_of(image.size)
+        return image if size == image.size else image.resize(size, self.method)
 
 
 @dataclass(frozen=True)
-class ScaleWidth:
+class Resize(Resizing):
+    """To exactly `size` = (width, height) px."""
+
+    size: Size
+    method: Image.Resampling
+
+    def size_of(self, size: Size) -> Size:
+        return self.size
+
+
+@dataclass(frozen=True)
+class ResizeWidth(Resizing):
     """To `width` px, keeping the aspect, but at least `min_height` px high."""
 
     width: int
     min_height: int
     method: Image.Resampling
 
-    def __call__(self, image: Picture) -> Picture:
-        width, height = image.size
+    def size_of(self, size: Size) -> Size:
+        width, height = size
         if width == self.width and height >= self.min_height:
-            return image
-        target_height = int(max(self.width * height / width, self.min_height))
-        return image.resize((self.width, target_height), self.method)
+            return size
+        return self.width, int(max(self.width * height / width, self.min_height))
 
 
 @dataclass(frozen=True)
-class ScaleSide:
-    """The shorter side, or the longer one, to `size` px, keeping the aspect."""
+class ResizeSide(Resizing):
+    """The shorter side, or the longer one, to `side` px, keeping the aspect."""
 
-    size: int
+    side: int
     longer: bool
     method: Image.Resampling
 
-    def __call__(self, image: Picture) -> Picture:
-        return Resize(scaled_size(image.size, self.size, self.longer), self.method)(image)
+    def size_of(self, size: Size) -> Size:
+        return scaled_size(size, self.side, self.longer)
 
 
 @dataclass(frozen=True)
-class Crop:
-    """A square of `size` px; its upper left corner (x, y) px is drawn anew where none is given."""
-
-    size: int
-    position: tuple[int, int] | None = None
-
-    def __call__(self, image: Picture) -> Picture:
-        if min(image.size) < self.size:
-            raise smaller_than_crop(image.info.get("path", "image"), image.size, self.size)
-        if image.size == (self.size, self.size):  # nothing to cut, wherever the position is
-            return image
-        x, y = self.position or (random.randint(0, side - self.size) for side in image.size)
-        return image.crop((x, y, x + self.size, y + self.size))
-
-
-def smaller_than_crop(path: str, size: tuple[int, int], crop_size: int) -> BadImage:
-    """What is wrong with an image of `size` px."""
-    return BadImage(
-        path, f"{size[0]}x{size[1]} px is smaller than --crop_size {crop_size}",
-        "use a smaller one, or a --preprocess that scales",
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RoundSides:
+class RoundSides(Resizing):
     """Both sides to the nearest multiple of `multiple` px."""
 
     multiple: int
     method: Image.Resampling
 
-    def __call__(self, image: Picture) -> Picture:
-        sides = (max(1, round(side / self.multiple)) * self.multiple for side in image.size)
-        return Resize(tuple(sides), self.method)(image)
+    def size_of(self, size: Size) -> Size:
+        width, height = (max(1, round(px / self.multiple)) * self.multiple for px in size)
+        return width, height
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of `side` px; its upper left corner (x, y) px is drawn anew where none is given."""
+
+    side: int
+    position: tuple[int, int] | None = None
+
+    def size_of(self, size: Size, path: str = "image") -> Size:
+        """The size of the square cut from an image; BadImage if that is smaller."""
+        if min(size) < self.side:
+            raise BadImage(
+                path, f"{size[0]}x{size[1]} px is smaller than --crop_size {self.side}",
+                "use a smaller one, or a --preprocess that scales",
+            )  # fmt: skip
+        return self.side, self.side
+
+    def __call__(self, image: AnyImage) -> AnyImage:
+        if image.size == self.size_of(image.size, image.info.get("path", "image")):
+            return image  # nothing to cut, wherever the position is
+        x, y = self.position or (random.randint(0, px - self.side) for px in image.size)
+        return image.crop((x, y, x + self.side, y + self.side))
 
 
 @dataclass(frozen=True)
 class FlipLeftRight:
     """Mirror the image."""
 
-    def __call__(self, image: Picture) -> Picture:
+    def __call__(self, image: AnyImage) -> AnyImage:
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
@@ -114,7 +126,7 @@ class FlipLeftRight:
 class RandomFlip:
     """Mirror the image in half of the calls."""
 
-    def __call__(self, image: Picture) -> Picture:
+    def __call__(self, image: AnyImage) -> AnyImage:
         return FlipLeftRight()(image) if torch.rand(1) < 0.5 else image
 
 
@@ -123,18 +135,6 @@ def pil_resampling(
 ) -> Image.Resampling:
     """PIL's name of an interpolation given in PIL's or torchvision's form."""
     return Image.Resampling(method) if isinstance(method, int) else Image.Resampling[method.name]
-
-
-def size_before_crop(preprocess: str, size: tuple[int, int], load_size: int) -> tuple[int, int]:
-    """(width, height) px after the scaling step of a mode, for choosing a crop's position."""
-    width, height = size
-    if preprocess == "resize_and_crop":
-        return load_size, load_size
-    if preprocess == "scale_width_and_crop":
-        return load_size, load_size * height // width
-    if preprocess == "scale_shorter_and_crop":
-        return scaled_size(size, load_size, longer=False)
-    return width, height
 
 
 def build(
@@ -159,27 +159,30 @@ def build(
         convert: end with a float tensor (C, H, W) in [-1, 1]; else the result is a PIL image.
     """
     steps: list[Transform] = [Grayscale()] if grayscale else []
-    steps += scaling(preprocess, load_size, crop_size, method)
-    steps += cutting(preprocess, crop_size, flip, crop_position, random_flip)
+    steps += resizing(preprocess, load_size, crop_size, method)
+    steps += cropping_and_flipping(preprocess, crop_size, flip, crop_position, random_flip)
     if convert:
         steps += [ToTensor(), Normalize()]
     return Compose(tuple(steps))
 
 
-def scaling(
-    preprocess: str, load_size: int, crop_size: int, method: Image.Resampling
-) -> list[Transform]:
+def resizing(
+    preprocess: str,
+    load_size: int,
+    crop_size: int,
+    method: Image.Resampling = Image.Resampling.BICUBIC,
+) -> list[Resizing]:
     """The steps of `build` that leave nothing to chance."""
     if "resize" in preprocess:
         return [Resize((load_size, load_size), method)]
     if "scale_width" in preprocess:
-        return [ScaleWidth(load_size, crop_size, method)]
+        return [ResizeWidth(load_size, crop_size, method)]
     if preprocess in ("scale_shorter_and_crop", "scale_longer"):
-        return [ScaleSide(load_size, preprocess == "scale_longer", method)]
+        return [ResizeSide(load_size, preprocess == "scale_longer", method)]
     return [RoundSides(NONE_MULTIPLE, method)] if preprocess == "none" else []
 
 
-def cutting(
+def cropping_and_flipping(
     preprocess: str,
     crop_size: int,
     flip: bool,
@@ -195,13 +198,30 @@ def cutting(
     return steps
 
 
+def size_after_resize(preprocess: str, load_size: int, crop_size: int, size: Size) -> Size:
+    """What an image of (width, height) px comes to before it is cropped."""
+    for step in resizing(preprocess, load_size, crop_size):
+        size = step.size_of(size)
+    return size
+
+
+def size_after(preprocess: str, load_size: int, crop_size: int, size: Size, path: str) -> Size:
+    """What the image of a file comes to in the end.
+
+    Raises:
+        BadImage: it is smaller than what is to be cropped from it.
+    """
+    size = size_after_resize(preprocess, load_size, crop_size, size)
+    return Crop(crop_size).size_of(size, path) if "crop" in preprocess else size
+
+
 @dataclass(frozen=True)
 class Compose:
     """One step after the other."""
 
     transforms: tuple[Transform, ...]
 
-    def __call__(self, image: Picture) -> object:
+    def __call__(self, image: AnyImage) -> object:
         for transform in self.transforms:
             image = transform(image)
         return image
@@ -211,21 +231,20 @@ class Compose:
 class Grayscale:
     """To one channel."""
 
-    def __call__(self, image: Image.Image) -> Image.Image:
-        return image.convert("L")
+    def __call__(self, image: AnyImage) -> Image.Image:
+        return (image.pil() if isinstance(image, Picture) else image).convert("L")
 
 
 @dataclass(frozen=True)
 class ToTensor:
     """To (C, H, W) in [0, 1]."""
 
-    def __call__(self, image: Picture) -> torch.Tensor:
-        if isinstance(image, Planes):
-            return Levels.of(image).values
+    def __call__(self, image: AnyImage) -> torch.Tensor:
+        if isinstance(image, Picture):
+            return in_unit(image.tensor())
         if image.mode not in ("L", "RGB"):
             return vision.functional.to_tensor(image)
-        levels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)
-        return levels.permute(2, 0, 1).contiguous().float().div_(255)
+        return in_unit(Picture.of(image).tensor())
 
 
 @dataclass(frozen=True)

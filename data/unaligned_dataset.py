@@ -6,6 +6,7 @@ import random
 
 from data.base_dataset import BaseDataset
 from data.layout import domain_folders
+from data.standard import standard
 
 
 class UnalignedDataset(BaseDataset):
@@ -22,20 +23,28 @@ class UnalignedDataset(BaseDataset):
         self.A_paths, self.B_paths = (self.images_in(folder, expected) for folder in dirs)
 
     def __len__(self) -> int:
+        """So many that the larger set is seen whole in an epoch."""
         return max(len(self.A_paths), len(self.B_paths))
 
-    def levels(self, index: int) -> dict:
+    def load(self, index: int) -> dict:
+        """A as a picture, and with `--serial_batches` B."""
         A_path = self.A_paths[index % len(self.A_paths)]
+        sample = {"A": self.read(A_path, "A"), "A_paths": A_path}
         if self.opt.serial_batches:
-            B_path = self.B_paths[index % len(self.B_paths)]
-        else:  # at random, to avoid fixed pairs
-            B_path = random.choice(self.B_paths)
-        return {
-            "A": self.cut(self.scaled(A_path, "A")),
-            "B": self.cut(self.scaled(B_path, "B")),
-            "A_paths": A_path,
-            "B_paths": B_path,
-        }
+            sample |= self._load_B(self.B_paths[index % len(self.B_paths)])
+        return sample
 
+    def augment(self, sample: dict) -> dict:
+        """B at random, to avoid fixed pairs; a crop and a flip for each: tensors (C, H, W), uint8
+        or float32 in [0, 1]."""
+        if not self.opt.serial_batches:
+            sample = sample | self._load_B(random.choice(self.B_paths))
+        return super().augment(sample)
+
+    def _load_B(self, path: str) -> dict:
+        return {"B": self.read(path, "B"), "B_paths": path}
+
+    @standard
     def checked_files(self) -> dict[str, list[str]]:
+        """The files of both sides."""
         return {"A": self.A_paths, "B": self.B_paths}

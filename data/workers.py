@@ -1,4 +1,9 @@
-"""The loader's processes: a killed one is told in one line, and none is waited for in vain."""
+"""The loader's processes: a killed one is told in one line, and none is waited for in vain.
+
+torch has no public way to these, so this file reaches into its DataLoader: `_iterator`, `_workers`,
+`_workers_done_event`, and the lock `_cond` of that event. tests/data/test_workers.py names the
+versions of torch that were seen to have them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import contextlib
 import multiprocessing.connection
 import signal
 import threading
+import warnings
 import weakref
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -15,8 +21,8 @@ from util.errors import UserError
 from util.lazy import torch
 
 
-def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -> Iterator[dict]:
-    """The batches of an epoch.
+def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -> Iterator:
+    """The batches of an epoch. Closed before its end, or by an error, it ends the workers.
 
     Args:
         workers: becomes a list of those that are started.
@@ -25,8 +31,9 @@ def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) 
         UserError: a worker was killed, also between epochs.
     """
     try:
-        yield from _begun(loader, workers)
+        yield from _iterator(loader, workers)
     except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
+        loader._iterator = None
         killed = _killed(workers)
         if not killed:
             raise
@@ -36,12 +43,15 @@ def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) 
             f"data worker killed (signal {killed[0]}), perhaps for want of memory; lower "
             f"--num_threads, now {len(workers)}"
         ) from error
+    except BaseException:  # workers end now, and not when somebody collects the trace
+        loader._iterator = None
+        raise
 
 
-def _begun(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -> Iterator[dict]:
+def _iterator(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -> Iterator:
     """torch's iterator; from the second epoch on its workers are there already."""
     before = set(multiprocessing.active_children())
-    with _deaf_to_children():
+    with _deaf_to_children(), no_word_of_cores():
         batches = iter(loader)
     if started := set(multiprocessing.active_children()) - before:
         workers[:] = started
@@ -97,7 +107,15 @@ def _deaf_to_children() -> Iterator[None]:
             signal.signal(number, before)
 
 
-def leave_to_parent(worker_number: int) -> None:
+@contextlib.contextmanager
+def no_word_of_cores() -> Iterator[None]:
+    """Without torch's warning: more workers than cores are the user's choice."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        yield
+
+
+def begin_worker(worker_number: int) -> None:
     """For worker processes: whoever signals the whole group means the run, which ends them."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):

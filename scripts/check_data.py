@@ -24,7 +24,7 @@ import _root
 from PIL import Image
 
 import data
-from data.base_dataset import NO_AUGMENTATION, BaseDataset, get_transform
+from data.base_dataset import BaseDataset, get_transform
 from data.check import Findings, doubts, look_at, refuse_mixed_sizes
 from data.layout import likely_modes
 from models.generators import GENERATORS, check_image_sizes
@@ -141,8 +141,7 @@ def check_phase(
         except UserError:
             return wrong
     workers = 0 if args.quick else cores()
-    transform = get_transform(opt, NO_AUGMENTATION, convert=False)
-    found = look_at(dataset, transform, opt.value_range, workers)
+    found = look_at(dataset.expected(), workers)
     for check in (
         lambda: refuse_mixed_sizes(found, opt.batch_size, opt.preprocess),
         lambda: "--netG" in more and check_image_sizes(

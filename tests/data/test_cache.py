@@ -11,12 +11,12 @@ from PIL import Image
 import data
 from data.aligned_dataset import AlignedDataset
 from data.base_dataset import get_params, get_transform
-from data.loader import Loader, in_two_parts
+from data.loader import Loader, Order
 from data.transforms import PREPROCESS_MODES
 from options.train_options import TrainOptions
 from tests.helpers import TINY, make_aligned, make_unaligned, photo
 from util.errors import UserError
-from util.images.levels import in_range
+from util.images.picture import in_range
 from util.seed import seeded
 
 
@@ -175,8 +175,7 @@ class Darker(AlignedDataset):
 
 def test_plug_ins_that_extend_ours_get_and_give_floats(tmp_path):
     dataset = Darker(options(make_aligned(tmp_path), "aligned"))
-    assert in_two_parts(AlignedDataset(dataset.opt)) and not in_two_parts(dataset)
-    for batch in Loader(dataset, batch_size=2, seed=1, shuffle=False):
+    for batch in Loader(dataset, 2, Order(seed=1, shuffle=False)):
         assert batch["A"].dtype == torch.float32 and -2 <= batch["A"].min() < -1
         assert batch["mask"].dtype == torch.uint8 and batch["mask"].min() == 7
 

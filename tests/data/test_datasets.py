@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 import data
-from data.base_dataset import get_transform
 from data.check import look_at
 from data.image_folder import load_image, make_dataset
 from options.train_options import TrainOptions
@@ -358,9 +357,8 @@ def test_two_threads_of_the_check_find_what_decoding_finds(tmp_path):
     make_single(tmp_path, 3)
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:-30])
     dataset = data.find_dataset_using_name("single")(options(tmp_path, "single"))
-    transform = get_transform(options(tmp_path, "single"), None, convert=False)
     for workers in (0, 1, 2):
-        found = look_at(dataset, transform, None, workers)
+        found = look_at(dataset.expected(), workers)
         assert [os.path.basename(path) for path in found.bad] == ["1.png"]
         assert found.sizes.keys() == {(32, 32)}
 

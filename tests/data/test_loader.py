@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from data.loader import EpochSampler, Loader
+from data.loader import EpochSampler, Loader, Order, Reading
 from tests.helpers import ROOT, environment
 from util.errors import UserError
 
@@ -42,9 +42,16 @@ def epoch_of(loader: Loader, epoch: int, start: int = 0) -> torch.Tensor:
     return torch.cat([batch["A"] for batch in loader])
 
 
-def loader(dataset: Dataset | None = None, **settings) -> Loader:
-    settings = {"batch_size": 2, "seed": 5, "shuffle": True} | settings
-    return Loader(dataset or Draws(), **settings)
+def loader(
+    dataset: Dataset | None = None,
+    batch_size: int = 2,
+    num_threads: int = 0,
+    singles: bool = False,
+    **order,
+) -> Loader:
+    reading = Reading(num_threads=num_threads, singles=singles)
+    order = Order(**({"seed": 5, "shuffle": True} | order))
+    return Loader(dataset or Draws(), batch_size, order, reading)
 
 
 def test_the_number_of_workers_changes_nothing():
@@ -84,13 +91,13 @@ def test_serial_order_and_size_limit():
 
 
 def test_processes_share_an_epoch_without_dropping_a_sample():
-    parts = [list(EpochSampler(7, seed=1, shuffle=True, rank=r, world_size=2)) for r in (0, 1)]
+    parts = [list(EpochSampler(7, Order(1, True, rank=r, world_size=2))) for r in (0, 1)]
     assert len(parts[0]) == len(parts[1]) == 4
     assert {index for part in parts for _, index in part} == set(range(7))
 
 
 def test_more_processes_than_images_take_equal_steps():
-    parts = [list(EpochSampler(1, seed=1, shuffle=True, rank=r, world_size=4)) for r in range(4)]
+    parts = [list(EpochSampler(1, Order(1, True, rank=r, world_size=4))) for r in range(4)]
     assert parts == [[(1, 0)]] * 4
 
 

@@ -8,7 +8,6 @@ import pytest
 
 import data
 import models
-from data.base_dataset import NO_AUGMENTATION, get_transform
 from options import test_options
 from options.train_options import TrainOptions
 from tests.helpers import TINY, make_aligned, pictures
@@ -250,6 +249,5 @@ def test_a_data_set_that_reads_in_its_own_way_is_not_judged_by_its_parents_rules
     root = make_aligned(tmp_path / "stacked")
     words = ["--dataroot", str(root), "--model", "template", "--dataset_mode", "aligned"]
     opt = TrainOptions().parse([*words, *TINY, "--input_nc", "6"])
-    transform = get_transform(opt, NO_AUGMENTATION, convert=False)
-    assert look_at(AlignedDataset(opt), transform).bad
-    assert not look_at(Stacked(opt), transform).bad
+    assert look_at(AlignedDataset(opt).expected()).bad
+    assert not look_at(Stacked(opt).expected()).bad

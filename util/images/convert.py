@@ -70,7 +70,7 @@ def png_bytes(pixels: np.ndarray) -> bytes:
     return imagecodecs.png_encode(np.ascontiguousarray(pixels), level=png.COMPRESSION.SPEED, **how)
 
 
-def stretched(image: Picture, aspect_ratio: float) -> Picture:
+def stretched(image: Image.Image | Picture, aspect_ratio: float) -> Image.Image | Picture:
     """Made wider (above 1) or higher (below), so that width / height changes by aspect_ratio."""
     width, height = image.size
     if aspect_ratio > 1:

@@ -1,5 +1,4 @@
-"""From an image file to a picture of the wanted channels: PIL's where 8 bits and grey or colour
-suffice, else `Planes`."""
+"""From an image file to a picture of the wanted channels."""
 
 import contextlib
 import io
@@ -15,7 +14,7 @@ from PIL import Image
 
 from util.errors import BadImage, UserError, did_you_mean, warn
 from util.images.header import ORIENTATION, Header, read_header
-from util.images.picture import Picture, Planes, grey, on_white
+from util.images.picture import Picture, grey, on_white
 
 RETRY_AFTER_S = (0.1, 0.5, 2.0)  # network folders hiccup
 UPRIGHT = {
@@ -61,7 +60,7 @@ def read_picture(
     path: str,
     channels: int,
     value_range: Range | None = None,
-    least: tuple[int, int] | None = None,
+    min_size: tuple[int, int] | None = None,
 ) -> Picture:
     """Read an image, upright, with so many channels.
 
@@ -71,17 +70,16 @@ def read_picture(
     Args:
         value_range: of files that are not 8-bit; by default (0, 65535) for 16-bit, (0, 1) for
             floats. Values outside are cut off, and that is said once.
-        least: a JPEG may be decoded at a fraction of its size, faster, but to no less than so many
-            px (width, height).
+        min_size: a JPEG may be decoded at a fraction of its size, faster, but to no less than so
+            many px (width, height).
 
-    Returns: a PIL image of mode L or RGB if the file has 8 bits a value and channels is 1 or 3,
-        else Planes.
+    Returns: uint8 if the file has 8 bits a value and channels is 1 or 3, else float32.
 
     Raises:
         BadImage: the file is damaged, or has other channels or values.
         UserError: it has gone away, or its disk fails.
     """
-    return decode_picture(path, read_bytes(path), channels, value_range, least)
+    return decode_picture(path, read_bytes(path), channels, value_range, min_size)
 
 
 def decode_picture(
@@ -89,20 +87,20 @@ def decode_picture(
     data: bytes,
     channels: int,
     value_range: Range | None = None,
-    least: tuple[int, int] | None = None,
+    min_size: tuple[int, int] | None = None,
 ) -> Picture:
     """`read_picture` of bytes that are at hand; `path` is their name."""
     header = read_header(path, data)
     with _damage_told(path):
         if not header.deep:
-            picture = _upright(*_decode(data, header, least))
-            picture = _with_channels(path, picture, header, channels)
+            image, turned = _decode(data, header, min_size)
+            picture = _with_channels(path, image, header, channels)
         else:
+            turned = header.turned
             values = _scaled(path, _decode_array(data, header), value_range)
-            picture = Planes.from_array(_chosen(path, values, header, channels))
-            picture = _upright(picture, header.turned)
-    picture.info["path"] = path  # for messages of the transforms
-    return picture
+            picture = Picture(_chosen(path, values, header, channels))
+        picture.info["path"] = path  # for messages of the transforms
+        return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
 
 
 def check_pixels(path: str, value_range: Range | None = None, values_too: bool = False) -> Header:
@@ -139,11 +137,10 @@ def _damage_told(path: str) -> Iterator[None]:
 def load_image(path: str, mode: str = "RGB", value_range: Range | None = None) -> Image.Image:
     """Read an image upright as 8-bit RGB, or L; deeper ones are rounded to that."""
     picture = read_picture(path, 1 if mode == "L" else 3, value_range)
-    if isinstance(picture, Planes):
-        levels = (picture.array() * 255).round().clip(0, 255).astype(np.uint8)
-        picture = Image.fromarray(levels.squeeze(-1) if mode == "L" else levels)
-        picture.info["path"] = path
-    return picture if picture.mode == mode else picture.convert(mode)
+    if picture.values.dtype != np.uint8:
+        picture.values = (picture.values * 255).round().clip(0, 255).astype(np.uint8)
+    image = picture.pil()
+    return image if image.mode == mode else image.convert(mode)
 
 
 def load_given(flag: str, path: str) -> Image.Image:
@@ -167,18 +164,14 @@ def value_limits(dtype: str, value_range: Range | None) -> Range | None:
     return {"uint16": (0, 65535), "bool": (0, 1)}.get(dtype, (0, 1) if "float" in dtype else None)
 
 
-def _upright(picture: Picture, turned: int) -> Picture:
-    return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
-
-
 def _decode(
-    data: bytes, header: Header, least: tuple[int, int] | None = None
-) -> tuple[Image.Image, int]:
-    """(image as stored, its EXIF orientation)."""
+    data: bytes, header: Header, min_size: tuple[int, int] | None = None
+) -> tuple[np.ndarray | Image.Image, int]:
+    """(image as stored, its EXIF orientation); (H, W, C) of a JPEG."""
     if header.kind == "jpeg" and header.mode in ("RGB", "L"):
         # libjpeg's warnings are errors to it: Pillow shows a damaged middle as grey blocks.
         space = "GRAY" if header.mode == "L" else "RGB"
-        width, height = least or (0, 0)  # 0: as it is
+        width, height = min_size or (0, 0)  # 0: as it is
         if header.turned in (5, 6, 7, 8):
             width, height = height, width
         if header.size[0] % 16 or header.size[1] % 16:  # halves begin between two blocks
@@ -186,23 +179,29 @@ def _decode(
         pixels = simplejpeg.decode_jpeg(
             data, colorspace=space, min_width=width, min_height=height, strict=True
         )
-        return Image.fromarray(pixels.squeeze(-1) if space == "GRAY" else pixels), header.turned
+        return pixels, header.turned
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         return image, image.getexif().get(ORIENTATION, 1)
 
 
-def _with_channels(path: str, image: Image.Image, header: Header, channels: int) -> Picture:
-    if channels in (1, 3):
-        if header.alpha:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        mode = "RGB" if channels == 3 else "L"
-        return image if image.mode == mode else image.convert(mode)
-    mode = {2: "LA", 4: "RGBA"}.get(header.channels)
-    values = np.asarray(image.convert(mode) if mode else image)
-    values = values.reshape(*values.shape[:2], -1) / np.float32(255)
-    return Planes.from_array(_chosen(path, values, header, channels))
+def _with_channels(
+    path: str, image: np.ndarray | Image.Image, header: Header, channels: int
+) -> Picture:
+    if channels not in (1, 3):
+        mode = {2: "LA", 4: "RGBA"}.get(header.channels)
+        values = np.asarray(image.convert(mode) if mode else image)
+        values = values.reshape(*values.shape[:2], -1).astype(np.float32) / 255
+        return Picture(_chosen(path, values, header, channels))
+    if isinstance(image, np.ndarray):
+        if image.shape[-1] == channels:
+            return Picture(image)
+        image = Picture(image).pil()
+    if header.alpha:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    mode = "RGB" if channels == 3 else "L"
+    return Picture.of(image if image.mode == mode else image.convert(mode))
 
 
 def _decode_array(data: bytes, header: Header) -> np.ndarray:

@@ -10,7 +10,7 @@ import tifffile
 from util import atomic
 from util.images.convert import png_bytes, save_image, stretched, tensor2im
 from util.images.header import Header
-from util.images.picture import Planes
+from util.images.picture import Picture
 from util.images.read import Range, value_limits
 from util.lazy import torch
 
@@ -63,7 +63,7 @@ def _values(
     """(H, W, C) of the other file's type."""
     scaled = (image.detach()[0].float().cpu().numpy().transpose(1, 2, 0) + 1) / 2
     if aspect_ratio != 1:
-        scaled = stretched(Planes.from_array(scaled), aspect_ratio).array()
+        scaled = stretched(Picture(scaled), aspect_ratio).values
     low, high = value_limits(model.dtype, value_range) or (0, 1)
     values = low + scaled.astype(np.float64) * (high - low)
     if np.dtype(model.dtype).kind == "f":
