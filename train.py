@@ -66,7 +66,7 @@ def run(opt: Namespace, options: TrainOptions, writes: bool, signals: SignalHand
         make_room(opt.run_dir, opt.overwrite, keep=opt.continue_train)
         options.save(opt.run_dir)
     shown = showing(opt, options, dataset, model)
-    view = Visualizer(opt.run_dir, opt.name, last, writes, view_state, **shown)
+    view = Visualizer(n_epochs=last, writes=writes, resumed=view_state, **shown)
     with view, Checkpointer(model, view, at, len(dataset), signals, **keeping(opt)) as checkpointer:
         for epoch in range(at.epoch, last + 1):
             train_epoch(opt, dataset, model, view, checkpointer)

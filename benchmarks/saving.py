@@ -22,6 +22,7 @@ from benchmarks.timing import interleaved, row
 from benchmarks.train_step import make, step
 from models.base_model import BaseModel
 from options.train_options import TrainOptions, keeping
+from util.record import RunInfo
 from util.training.checkpointer import Checkpointer, Progress
 from util.training.pace import memory
 from util.training.signals import SignalHandler
@@ -40,7 +41,7 @@ def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Ca
         handed: gains the seconds that each checkpoint beside the steps kept them.
     """
     name = model.opt.model
-    view = Visualizer(Path(folder, name), name, 1)
+    view = Visualizer(RunInfo(name, Path(folder, name)), 1)
     argv = ["--dataroot", ".", "--checkpoints_dir", folder, "--name", name]
     how = keeping(TrainOptions().parse(argv))
     checkpointer = Checkpointer(model, view, Progress(), 100, SignalHandler(), **how)

@@ -22,8 +22,9 @@ import _root
 from benchmarks.timing import interleaved, row
 from benchmarks.train_step import CASES, make, step
 from models.base_model import BaseModel
+from util.record import RunInfo
 from util.trackers import guard as trackers
-from util.trackers import visdom_start
+from util.trackers import visdom_server
 from util.training.visualizer import Visualizer
 
 PORT = 8396
@@ -43,7 +44,7 @@ class Run:
 
     def __init__(self, model: BaseModel, folder: Path, services: dict, every: int) -> None:
         self.model, self.images = model, 0
-        self.view = Visualizer(folder, folder.name, 1, html=False, services=services,
+        self.view = Visualizer(RunInfo(folder.name, folder), 1, html=False, services=services,
                                print_images=every, display_images=every,
                                html_images=every)  # fmt: skip
         self.view.console.on = False
@@ -98,7 +99,7 @@ def _remember(line: str) -> None:
         STARTED[PORT + len(STARTED)] = int(found[1])
 
 
-visdom_start.say = _remember
+visdom_server.say = _remember
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -37,6 +37,9 @@ class BaseModel(ABC):
         image_paths: the files of the current batch.
     """
 
+    loss_help: dict[str, str] = {}  # a loss, or a pattern with `*` -> what it means, for the page
+    healthy: list[str] = []  # sentences on how the losses look when all is well, for the page
+
     def __init__(self, opt: argparse.Namespace) -> None:
         if opt.deterministic:
             be_deterministic()

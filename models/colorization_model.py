@@ -12,6 +12,11 @@ lab = Lazy("util.images.lab")
 class ColorizationModel(Pix2PixModel):
     """real_A is L, (N, 1, H, W); real_B and fake_B are ab, (N, 2, H, W); shown in RGB."""
 
+    healthy = [
+        "G_L1 here is a distance of colours (ab of Lab); a low one with brownish pictures is a G "
+        "that plays safe."
+    ]
+
     @staticmethod
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool

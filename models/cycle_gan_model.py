@@ -21,6 +21,19 @@ class CycleGANModel(BaseModel):
     identity:        lambda_identity * (lambda_B * |G_A(B) - B| + lambda_A * |G_B(A) - A|)
     """
 
+    loss_help = {
+        "D_A": "Error of the judge of B's images: is this one real, or made by G_A? (Its name "
+        "follows G_A.)",
+        "G_A": "How well G_A (A to B) fools D_A; hovers.",
+        "cycle_A": "A to B and back, compared with A, times --lambda_A. Should fall and level off; "
+        "close to 0 too early: G hides the image in its output instead of translating it.",
+        "idt_A": "G_A given an image of B should leave it alone. It keeps colours in place.",
+        "D_B": "Error of the judge of A's images, against G_B.",
+        "G_B": "How well G_B (B to A) fools D_B; hovers.",
+        "cycle_B": "B to A and back, compared with B, times --lambda_B.",
+        "idt_B": "G_B given an image of A should leave it alone.",
+    }
+
     @staticmethod
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool

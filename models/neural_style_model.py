@@ -8,7 +8,7 @@ from pathlib import Path
 
 from models.base_model import BaseModel
 from models.style import objective as style_objective
-from models.style.flags import add_style_flags, settings
+from models.style.flags import LOSS_HELP, add_style_flags, settings
 from util import distributed
 from util.errors import NonFinite, UserError
 from util.images.convert import fitted, im2tensor, save_image, tensor2im
@@ -29,6 +29,8 @@ class NeuralStyleModel(BaseModel):
     A training step is `--step_evaluations` evaluations of the objective on one picture; the
     pictures of a folder are made one after the other. Nothing is learned, so there is no test.
     """
+
+    loss_help = LOSS_HELP
 
     @staticmethod
     def modify_commandline_options(

@@ -15,6 +15,15 @@ class Pix2PixModel(BaseModel):
     G* = arg min_G max_D  L_cGAN(G, D) + lambda_L1 * L1(G(A), B)
     """
 
+    loss_help = {
+        "G_GAN": "How well G fools D. It hovers or creeps up: it is a contest, not a descent.",
+        "G_L1": "Distance of the output from the target, times --lambda_L1. Falls fast, then "
+        "slowly; the one curve here that may be read as progress.",
+        "D_real": "D's error on real images. Together with D_fake it tells who is winning.",
+        "D_fake": "D's error on G's images: high while G fools it, near 0 when it sees through "
+        "all.",
+    }
+
     @staticmethod
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool

@@ -8,7 +8,7 @@ import math
 
 from models.base_model import BaseModel
 from models.style import objective as style_objective
-from models.style.flags import add_style_flags, settings
+from models.style.flags import LOSS_HELP, add_style_flags, settings
 from util.errors import UserError
 from util.images.convert import fitted, im2tensor
 from util.images.read import load_image
@@ -20,6 +20,8 @@ class StyleModel(BaseModel):
 
     G* = arg min_G  content(G(A), A) + style(G(A), S) + tv(G(A)), judged by a frozen classifier.
     """
+
+    loss_help = LOSS_HELP
 
     @staticmethod
     def modify_commandline_options(

@@ -14,6 +14,9 @@ from util.lazy import torch
 class TemplateModel(BaseModel):
     """Found by its file's name: `--model template`."""
 
+    # What the training page says of the losses.
+    loss_help = {"G": "Distance of the output from the target. Should fall fast, then slowly."}
+
     @staticmethod
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool

@@ -22,13 +22,12 @@ from models.layers import INIT_TYPES, NORMS
 from options import checks, types
 from options.parser import OptionParser
 from options.saved import NOT_SAVED, load_config, option_table, save_options
-from util import distributed
+from util import distributed, trackers
 from util.checkpoints.weights import epoch_label
 from util.device import DEVICE_HELP, resolve_device
 from util.direction import DIRECTIONS
 from util.errors import UserError, warn
 from util.seed import draw_seed
-from util.trackers.guard import TRACKERS
 
 
 class BaseOptions(ABC):
@@ -50,7 +49,7 @@ class BaseOptions(ABC):
         self._add_network_flags(parser.add_argument_group("model and networks").add_argument)
         self._add_data_flags(parser.add_argument_group("data").add_argument)
         self._add_speed_flags(parser.add_argument_group("speed").add_argument)
-        self._add_view_flags(parser.add_argument_group("live views and old scripts").add_argument)
+        self._add_view_flags(parser.add_argument_group("live views and old scripts"))
 
     # fmt: off
     def _add_run_flags(self, add) -> None:
@@ -138,22 +137,13 @@ class BaseOptions(ABC):
         add("--compile", action="store_true",
             help="compile the networks, which takes a minute and gains in bf16 or small sizes")
 
-    def _add_view_flags(self, add) -> None:
+    def _add_view_flags(self, group) -> None:
+        add = group.add_argument
         add("--display_winsize", type=types.positive_int, default=256,
             help="px of an image on the pages")
-        add("--track", nargs="*", choices=list(TRACKERS), default=[],
+        add("--track", nargs="*", choices=trackers.registry.names(), default=[],
             help="show a training in these too, where there is a server or a package for it")
-        add("--use_wandb", action="store_true", help="old form of --track wandb")
-        add("--wandb_project_name", default="CycleGAN-and-pix2pix",
-            help="the run's project in W&B")
-        add("--display_id", type=int,
-            help="old form of --track visdom, if above 0; without either there is no live view")
-        add("--display_server", default="http://localhost",
-            help="host of visdom's server; on this computer it is started if it does not answer")
-        add("--display_port", type=types.port, default=8097, help="its port")
-        add("--display_env", help="environment of visdom (default: the run's name)")
-        add("--display_ncols", type=types.non_negative_int, default=4,
-            help="pictures beside each other in visdom; 0: each in a pane of its own")
+        trackers.add_tracker_flags(group)
     # fmt: on
 
     @abstractmethod

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from options import types
 from util.errors import UserError, choose, did_you_mean, warn
 
 
@@ -32,6 +33,8 @@ class OptionParser(argparse.ArgumentParser):
         self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
         self._tables_open = False
+        for name, kind in types.NAMED.items():
+            self.register("type", name, kind)
 
     def flags(self) -> dict[str, argparse.Action]:
         """Name (without dashes) -> action, without --help."""

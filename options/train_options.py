@@ -14,10 +14,11 @@ from options.parser import OptionParser
 from util import distributed
 from util.checkpoints.checkpoint import list_checkpoints
 from util.errors import UserError, warn
+from util.record import LossGuide, RunInfo
+from util.trackers import asked_trackers
 from util.training.checkpointer import SavePlan
 from util.training.nan_guard import ON_NAN
 from util.training.visualizer import Reporter
-from util.training_page.html import About
 
 # Not taken over from the run that `--continue_train` goes on with.
 OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
@@ -172,40 +173,27 @@ def showing(
     """What the run shows and when, as arguments of `util.training.visualizer.Visualizer`."""
     command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name, *_place(opt)]
     return {
-        "about": About(opt.model, opt.gan_mode, resume_command(opt), options.differing()),
+        "run": RunInfo(
+            name=opt.name,
+            folder=Path(opt.run_dir),
+            resumed=opt.continue_train,
+            options={k: v for k, v in vars(opt).items() if k != "trained"},
+            differing=options.differing(),
+            networks="\n".join(f"{name}: {net}" for name, net in model.networks().items()),
+            resume_command=resume_command(opt),
+            losses=LossGuide(model.loss_names, model.loss_help, model.healthy),
+        ),
         "first_batch": dataset.first,
         "unit": dataset.unit,
         "num_threads": dataset.num_threads,
         "test_command": shlex.join(command),
-        "services": services(opt),
-        "options": {k: v for k, v in vars(opt).items() if k != "trained"},
-        "networks": "\n".join(f"{name}: {net}" for name, net in model.networks().items()),
+        "services": asked_trackers(vars(opt)),
         "html": not opt.no_html,
         "winsize": opt.display_winsize,
         "print_images": opt.print_freq,
         "display_images": opt.display_freq,
         "html_images": opt.update_html_freq,
     }
-
-
-def services(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The live views asked for -> the arguments of their classes besides the run."""
-    asked = {
-        "visdom": (opt.display_id or 0) > 0,
-        "tensorboard": False,
-        "wandb": opt.use_wandb,
-    }
-    settings = {
-        "visdom": {
-            "server": opt.display_server,
-            "port": opt.display_port,
-            "env": opt.display_env or opt.name,
-            "columns": opt.display_ncols,
-        },
-        "tensorboard": {},
-        "wandb": {"project": opt.wandb_project_name},
-    }
-    return {name: settings[name] for name in asked if asked[name] or name in opt.track}
 
 
 def has_checkpoint(run_dir: str) -> bool:

@@ -70,3 +70,11 @@ port = whole_number(1, 65535)
 seed = whole_number(0, MAX_SEED)
 positive = number(0, above=True)
 non_negative = number(0)
+# By name, for flags that are declared where this file is not known: `type="port"`.
+NAMED = {
+    "positive_int": positive_int,
+    "non_negative_int": non_negative_int,
+    "port": port,
+    "positive": positive,
+    "non_negative": non_negative,
+}

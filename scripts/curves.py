@@ -1,4 +1,4 @@
-"""Reading metrics.jsonl, and what a training's curves are drawn over."""
+"""The columns of metrics.jsonl, and what a training's curves are drawn over."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,19 +8,44 @@ import numpy as np
 import scipy
 
 from util.errors import UserError
-from util.trackers.base import NOT_LOSSES
-from util.training.log import Columns
+from util.record import read_records
+
+Column = dict[str, np.ndarray]  # name -> (N,) float64
 
 
-def losses(columns: Columns) -> list[str]:
-    """Names of the losses that have a value anywhere, in the log's order."""
-    return [n for n, v in columns.items() if n not in NOT_LOSSES and not np.isnan(v).all()]
+@dataclass(frozen=True)
+class Columns:
+    """A log by columns, in the parts of its records: NaN where a line has null or nothing."""
+
+    step: Column
+    speed: Column
+    losses: Column
+    metrics: Column
+
+    def __len__(self) -> int:
+        """Lines."""
+        return len(self.step.get("images", ()))
+
+
+def read_columns(file: Path) -> Columns:
+    """A metrics.jsonl by columns; losses and metrics that have a value anywhere, in its order."""
+    records = [record.parts() for record in read_records(file)]
+    columns: dict[str, Column] = {}
+    for part in ("step", "speed", "losses", "metrics"):
+        names = dict.fromkeys(name for record in records for name in record[part])
+        named = {name: np.array([float(record[part].get(name, np.nan)) for record in records])
+                 for name in names}  # fmt: skip
+        if part in ("losses", "metrics"):
+            named = {name: values for name, values in named.items() if not np.isnan(values).all()}
+        columns[part] = named
+    return Columns(**columns)
 
 
 def _new_images(columns: Columns) -> np.ndarray:
     """Images between a line and the one before. A run taken up from weights alone counts anew."""
-    new = np.diff(columns["images"], prepend=0)
-    return np.where(new < 0, columns["images"], new)
+    seen = columns.step["images"]
+    new = np.diff(seen, prepend=0)
+    return np.where(new < 0, seen, new)
 
 
 def images(columns: Columns) -> np.ndarray:
@@ -30,7 +55,7 @@ def images(columns: Columns) -> np.ndarray:
 
 def epochs(columns: Columns) -> np.ndarray:
     """Epochs done, with the fraction of the one at work."""
-    epoch, iters, total = columns["epoch"], columns["iters"], images(columns)
+    epoch, iters, total = columns.step["epoch"], columns.step["iters"], images(columns)
     begins = total - iters  # images before the epoch
     later = np.diff(epoch) > 0
     sizes = np.diff(begins)[later] / np.diff(epoch)[later]
@@ -40,7 +65,8 @@ def epochs(columns: Columns) -> np.ndarray:
 
 def hours(columns: Columns) -> np.ndarray:
     """Time of the steps, and of waiting for data."""
-    per_image_s = np.nan_to_num(columns["time_s"]) + np.nan_to_num(columns["data_s"])
+    speed = columns.speed
+    per_image_s = np.nan_to_num(speed["time_s"]) + np.nan_to_num(speed["data_s"])
     return np.cumsum(_new_images(columns) * per_image_s) / 3600
 
 
@@ -89,8 +115,8 @@ def thinned(x: np.ndarray, y: np.ndarray, pieces: int = 600) -> tuple[np.ndarray
 
 
 @dataclass
-class Curves:
-    """What one panel of a plot shows.
+class Panel:
+    """Curves of several runs, drawn into one system of axes.
 
     Args:
         smooth: weight of what came before, in [0, 1).

@@ -21,9 +21,8 @@ import _root
 import numpy as np
 
 from options.saved import load_config
-from scripts.curves import AXES, Curves, along, losses
+from scripts.curves import AXES, Columns, Panel, along, read_columns
 from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn
-from util.training.log import Columns, read_metrics
 
 OF_THE_PLACE = ("name", "suffix", "checkpoints_dir")  # options that any two runs differ in
 
@@ -114,7 +113,7 @@ def read_runs(folders: list[Path], axis: str) -> list[Run]:
         if (place := folder.resolve()) in runs:
             warn(f"{folder}: given twice, drawn once")
             continue
-        columns = read_metrics(folder / "metrics.jsonl")
+        columns = read_columns(folder / "metrics.jsonl")
         if not columns:
             warn(f"{folder}: no losses in its metrics.jsonl yet; left out")
             continue
@@ -132,35 +131,51 @@ def read_runs(folders: list[Path], axis: str) -> list[Run]:
     return list(runs.values())
 
 
-def choose_panels(runs: list[Run], wanted: list[str] | None, smooth: float) -> list[Curves]:
-    """A panel for each loss, with the runs that have it; learning rate and speed."""
-    every = {name: name for run in runs for name in losses(run.columns)}
+def choose_panels(runs: list[Run], wanted: list[str] | None, smooth: float) -> list[Panel]:
+    """A panel for each loss, with the runs that have it; each metric, learning rate and speed."""
+    every = {name: name for run in runs for name in run.columns.losses}
     names = dict.fromkeys(choose("losses", name, every) for name in wanted or every)
     panels = [
-        Curves(name, smooth, {r.label: (r.x, r.columns[name]) for r in runs
-                              if name in losses(r.columns)})
+        Panel(name, smooth, {r.label: (r.x, r.columns.losses[name]) for r in runs
+                             if name in r.columns.losses})
         for name in names
     ]  # fmt: skip
     if not wanted:
-        rates = {r.label: (r.x, r.columns["lr"]) for r in runs if "lr" in r.columns}
-        speeds = {r.label: (r.x, speed(r.columns)) for r in runs if "time_s" in r.columns}
-        panels += [Curves("learning rate", 0, rates), Curves("images/s", smooth, speeds)]
+        panels += metric_panels(runs)
+        rates = {r.label: (r.x, r.columns.step["lr"]) for r in runs if "lr" in r.columns.step}
+        speeds = {r.label: (r.x, speed(r.columns)) for r in runs if "time_s" in r.columns.speed}
+        panels += [Panel("learning rate", 0, rates), Panel("images/s", smooth, speeds)]
+    return panels
+
+
+def metric_panels(runs: list[Run]) -> list[Panel]:
+    """A panel for each metric. It is measured now and then: a curve goes from one to the next."""
+    names = dict.fromkeys(name for run in runs for name in run.columns.metrics)
+    panels = []
+    for name in names:
+        logged = {}
+        for run in runs:
+            values = run.columns.metrics.get(name, np.array([np.nan]))
+            there = ~np.isnan(values)
+            if there.any():
+                logged[run.label] = run.x[there], values[there]
+        panels.append(Panel(f"{name} (metric)", 0, logged))
     return panels
 
 
 def speed(columns: Columns) -> np.ndarray:
     """Images a second, waiting for data included; NaN where it is not known."""
-    per_image_s = columns["time_s"] + columns.get("data_s", 0)
+    per_image_s = columns.speed["time_s"] + columns.speed.get("data_s", 0)
     return np.divide(1, per_image_s, out=np.full_like(per_image_s, np.nan), where=per_image_s > 0)
 
 
-def last_values(runs: list[Run], panels: list[Curves]) -> tuple[str, list[list[str]]]:
+def last_values(runs: list[Run], panels: list[Panel]) -> tuple[str, list[list[str]]]:
     """A table: how far each run is, and where its curves end."""
     rows = [["", *(run.label for run in runs)], ["folder", *(str(run.folder) for run in runs)]]
     rows += [[axis, *(_last(run, axis) for run in runs)] for axis in AXES]
-    for curves in panels:
-        ends = [curves.last(run.label) for run in runs]
-        rows.append([curves.title, *("–" if math.isnan(end) else f"{end:.4g}" for end in ends)])
+    for panel in panels:
+        ends = [panel.last(run.label) for run in runs]
+        rows.append([panel.title, *("–" if math.isnan(end) else f"{end:.4g}" for end in ends)])
     return "Last values, smoothed", rows
 
 

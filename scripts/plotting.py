@@ -11,7 +11,7 @@ from dominate.util import raw
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scripts.curves import Curves, thinned
+from scripts.curves import Panel, thinned
 from util import atomic
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -42,14 +42,14 @@ def _look(label: str, labels: list[str]) -> dict[str, object]:
     return {"color": COLORS[place % len(COLORS)], "linestyle": dash}
 
 
-def _draw(axes: Axes, curves: Curves, labels: list[str], x_name: str) -> None:
-    for label, (x, y) in curves.logged.items():
+def _draw(axes: Axes, panel: Panel, labels: list[str], x_name: str) -> None:
+    for label, (x, y) in panel.logged.items():
         look = _look(label, labels)
         alone = {"marker": "."} if len(x) == 1 else {}
-        if curves.smooth:
+        if panel.smooth:
             axes.plot(*thinned(x, y), alpha=0.35, linewidth=0.8, **look)
-        axes.plot(*thinned(*curves.smoothed(label)), linewidth=1.4, **look, **alone)
-    axes.set_title(curves.title, parse_math=False)
+        axes.plot(*thinned(*panel.smoothed(label)), linewidth=1.4, **look, **alone)
+    axes.set_title(panel.title, parse_math=False)
     axes.set_xlabel(x_name)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
@@ -62,10 +62,10 @@ def _settings(ink: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def save_png(path: Path, all_curves: list[Curves], labels: list[str], x_name: str) -> None:
+def save_png(path: Path, panels: list[Panel], labels: list[str], x_name: str) -> None:
     """All panels in one picture, two or three beside each other, the runs' names above."""
-    across = min(len(all_curves), 2 if len(all_curves) <= 4 else 3)
-    down = -(-len(all_curves) // across)
+    across = min(len(panels), 2 if len(panels) <= 4 else 3)
+    down = -(-len(panels) // across)
     head = 0.3 * -(-len(labels) // across) + 0.2  # inches
     size = (PANEL_INCHES[0] * across, PANEL_INCHES[1] * down + head)
     with matplotlib.rc_context(_settings("black")), warnings.catch_warnings():
@@ -73,9 +73,9 @@ def save_png(path: Path, all_curves: list[Curves], labels: list[str], x_name: st
         figure = Figure(size, layout="constrained")
         figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head / size[1]))
         grid = figure.subplots(down, across, squeeze=False).flat
-        for axes, curves in zip(grid, all_curves, strict=False):
-            _draw(axes, curves, labels, x_name)
-        for axes in list(grid)[len(all_curves) :]:
+        for axes, panel in zip(grid, panels, strict=False):
+            _draw(axes, panel, labels, x_name)
+        for axes in list(grid)[len(panels) :]:
             axes.set_axis_off()
         handles = [matplotlib.lines.Line2D([], [], **_look(label, labels)) for label in labels]
         names = [f" {_shortened(label)}" for label in labels]  # "_x" alone would be left out
@@ -91,13 +91,13 @@ def _shortened(label: str, most: int = 60) -> str:
     return label if len(label) <= most else f"...{label[3 - most :]}"
 
 
-def _svg(curves: Curves, labels: list[str], x_name: str) -> str:
+def _svg(panel: Panel, labels: list[str], x_name: str) -> str:
     """A panel as an element of a page, which colours its text."""
-    settings = _settings(INK) | {"svg.hashsalt": curves.title}
+    settings = _settings(INK) | {"svg.hashsalt": panel.title}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(PANEL_INCHES, layout="constrained")
-        _draw(figure.subplots(), curves, labels, x_name)
+        _draw(figure.subplots(), panel, labels, x_name)
         figure.axes[0].patch.set_visible(False)
         file = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -109,7 +109,7 @@ def _svg(curves: Curves, labels: list[str], x_name: str) -> str:
 
 def save_page(
     path: Path,
-    all_curves: list[Curves],
+    panels: list[Panel],
     labels: list[str],
     x_name: str,
     facts: dict[str, str],
@@ -126,7 +126,7 @@ def save_page(
     body = tags.body(tags.h1(f"{len(labels)} runs" if len(labels) > 1 else labels[0]))
     body.add(tags.dl(*(part for k, v in facts.items() for part in (tags.dt(k), tags.dd(v)))))
     body.add(tags.ul(*(tags.li(raw(_swatch(label, labels)), " ", label) for label in labels)))
-    body.add(tags.main(*(raw(_svg(curves, labels, x_name)) for curves in all_curves)))
+    body.add(tags.main(*(raw(_svg(panel, labels, x_name)) for panel in panels)))
     for heading, rows in tables:
         if len(rows) > 1:
             body.add(tags.h2(heading), tags.div(_table(rows), cls="table"))

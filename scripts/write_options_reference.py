@@ -11,6 +11,7 @@ from _root import ROOT
 
 import data
 import models
+from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
 from options.test_options import TestOptions
@@ -36,7 +37,8 @@ def rows(actions: list[argparse.Action]) -> list[str]:
         if action.choices:
             accepted = ", ".join(map(str, action.choices))
         else:
-            accepted = "switch" if action.nargs == 0 else getattr(action.type, "__name__", "text")
+            kind = types.NAMED.get(action.type, action.type)
+            accepted = "switch" if action.nargs == 0 else getattr(kind, "__name__", "text")
         default = "" if action.default in (None, "", []) or action.nargs == 0 else action.default
         lines.append(
             f"| `--{action.dest}` | {default} | {accepted} | {action.help} |".replace("<", "&lt;")

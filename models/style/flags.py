@@ -15,6 +15,15 @@ NETS = ("vgg16", "vgg19", "squeezenet1_0")
 PREPROCESSES = ("imagenet", "caffe", "plain")
 POOLINGS = ("max", "avg")
 GRAM_NORMS = ("hw", "chw", "nchw")
+# Of both models' losses, for `BaseModel.loss_help`.
+LOSS_HELP = {
+    "content": "Distance from the content image in the classifier's features. Rises from 0 as the "
+    "style comes in, or falls to a plateau.",
+    "style_*": "Distance from the style's Gram matrix in one layer; all should fall, the shallow "
+    "layers (colour, grain) first.",
+    "tv": "Roughness between neighbouring pixels; falls when noise goes.",
+    "total": "The sum that is minimised.",
+}
 
 
 @dataclass(frozen=True)

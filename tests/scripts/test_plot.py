@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts import curves as metrics
-from scripts import plot
+from scripts import curves, plot
 from tests.helpers import CHROMIUM, ROOT, environment, needs_browser
 
 COLORS = ["#1f77b4", "#ff7f0e"]  # of the first run and the second
@@ -123,28 +122,28 @@ def test_what_cannot_be_drawn_is_one_line(tmp_path, capsys, argv, message):
     assert message in capsys.readouterr().err.splitlines()[-1] and not Path("plots").exists()
 
 
-def test_axes_of_a_resumed_run():
+def test_axes_of_a_resumed_run(tmp_path):
     """Weights alone were taken up after image 20: the count began anew, in epoch 3."""
     again = [record(5) | {"epoch": 3}, record(10) | {"epoch": 3}, record(15) | {"epoch": 4}]
     records = [record(n) for n in (5, 10, 15, 20)] + again
-    columns = {name: np.array([r[name] for r in records], float) for name in records[0]}
-    assert metrics.images(columns).tolist() == [5, 10, 15, 20, 25, 30, 35]
-    assert metrics.epochs(columns).tolist() == [0.5, 1, 1.5, 2, 2.5, 3, 3.5]
-    assert metrics.hours(columns) == pytest.approx(np.arange(5, 36, 5) * 4 / 3600)
+    columns = curves.read_columns(write_log(tmp_path / "run", records) / "metrics.jsonl")
+    assert curves.images(columns).tolist() == [5, 10, 15, 20, 25, 30, 35]
+    assert curves.epochs(columns).tolist() == [0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+    assert curves.hours(columns) == pytest.approx(np.arange(5, 36, 5) * 4 / 3600)
 
 
 def test_smoothing_is_unbiased_and_skips_gaps():
     values = np.array([4.0, 4.0, np.nan, 4.0, 8.0])
-    result = metrics.smoothed(values, 0.5)
+    result = curves.smoothed(values, 0.5)
     assert np.isnan(result[2]) and result[[0, 1, 3]].tolist() == [4, 4, 4]
     assert result[4] == pytest.approx((0.5 * 8 + 0.25 * 4 + 0.125 * 4 + 0.0625 * 4) / 0.9375)
-    assert metrics.smoothed(values, 0.0)[4] == 8
+    assert curves.smoothed(values, 0.0)[4] == 8
 
 
 def test_thinning_keeps_the_peaks():
     y = np.sin(np.arange(100_000) / 50)
     y[31_415] = 9
-    x, thin = metrics.thinned(np.arange(100_000), y)
+    x, thin = curves.thinned(np.arange(100_000), y)
     assert len(thin) <= 1200 and thin.max() == 9 and (np.diff(x) > 0).all()
 
 

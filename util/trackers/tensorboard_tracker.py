@@ -1,55 +1,64 @@
 """TensorBoard: event files in the run's folder, for `tensorboard --logdir`."""
 
 import numpy as np
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
 from util.errors import say
 from util.page import PageRow
-from util.trackers.base import RunInfo, losses_of
+from util.record import Record, RunInfo
+from util.trackers.base_tracker import Tracker
 
 
-class TensorboardTracker:
-    """Losses by images seen, pictures by stage, the options and networks as text.
+class TensorboardTracker(Tracker):
+    """Losses and metrics by images seen, pictures by stage, the options and networks as text.
 
     Args:
         run: in whose folder the event files go, below tensorboard/.
     """
 
+    install = "pip install -r requirements-trackers.txt"
+
     def __init__(self, run: RunInfo) -> None:
-        self.run, self.begun = run, False
+        from torch.utils.tensorboard import SummaryWriter
+
+        super().__init__(run)
+        self.has_session = False  # whether this session's start is marked
         self.writer = SummaryWriter(str(run.folder / "tensorboard"), flush_secs=10)
         self.writer.add_text("networks", _as_code(run.networks))
         self.writer.add_text("options", _as_code(_lines(run.options)))
         say(f"TensorBoard: tensorboard --logdir {run.folder}/tensorboard")
 
-    def log(self, record: dict[str, float]) -> None:
-        step, losses = int(record["images"]), losses_of(record)
-        if not self.begun:
-            self._begin(step, [f"loss/{name}" for name in losses])
-        beside = {name: record[name] for name in ("epoch", "lr", "time_s", "data_s")}
-        for room, values in {"loss": losses, "run": beside}.items():
-            for name, value in values.items():
+    def log(self, record: Record) -> None:
+        """Scalars below loss/, metric/ and run/."""
+        step = int(record.step.images)
+        if not self.has_session:
+            self._begin(step, [f"loss/{name}" for name in record.losses])
+        run = {"epoch": record.step.epoch, "lr": record.step.lr} | record.parts()["speed"]
+        for room, figures in {"loss": record.losses, "metric": record.metrics, "run": run}.items():
+            for name, value in figures.items():
                 self.writer.add_scalar(f"{room}/{name}", value, step)
 
-    def _begin(self, step: int, metrics: list[str]) -> None:
+    def _begin(self, step: int, losses: list[str]) -> None:
         """Hide what an earlier session wrote from here on; list the options beside the losses."""
-        self.begun = True
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from torch.utils.tensorboard.summary import hparams
+
+        self.has_session = True
         events = self.writer.file_writer
         if self.run.resumed:
             start = SessionLog(status=SessionLog.START)
             events.event_writer.add_event(Event(step=step, session_log=start))
         plain = {k: v for k, v in self.run.options.items() if isinstance(v, str | int | float)}
-        for summary in hparams(plain, dict.fromkeys(metrics, 0.0)):
+        for summary in hparams(plain, dict.fromkeys(losses, 0.0)):
             events.add_summary(summary)
 
     def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
+        """Pictures by the number of their row."""
         for label, picture in pictures.items():
             self.writer.add_image(label, picture, row.number, dataformats="HWC")
         self.writer.flush()
 
     def close(self) -> None:
+        """Write out what is left."""
         self.writer.close()
 
 

@@ -4,19 +4,25 @@
 
 The scripts of its page are no part of visdom's package. They are fetched once, by npm where it is
 installed, into a cache folder; --fetch does only this. Without them runs are recorded, and the page
-stays empty.
+stays empty. A training that is to be seen in visdom starts this command if no server answers.
 """
 
 import argparse
 import getpass
+import socket
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from util.errors import OneLineParser, UserError, one_line_errors, say, warn
 from util.trackers.visdom_assets import fetch, page_folder
-from util.trackers.visdom_start import LOCAL
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+LOCAL = {"localhost", "127.0.0.1", "::1"}
+START_S = 20.0
 
 
 @one_line_errors
@@ -88,6 +94,56 @@ def serve(port: int, env_path: str, folder: Path) -> None:
 
 def _host(url: str) -> str | None:
     return urlsplit(url).hostname
+
+
+def ensure_server(server: str, port: int, log_folder: Path) -> tuple[str, bool]:
+    """Start a server if none answers and it would be on this computer.
+
+    Args:
+        server: host name, or http://host.
+        log_folder: where a started server writes visdom_server.log.
+
+    Returns:
+        http://host, and whether that is this computer.
+
+    Raises:
+        UserError: no server answers.
+    """
+    parts = urlsplit(server if "://" in server else f"http://{server}")
+    host = parts.hostname or "localhost"
+    is_local = host in LOCAL
+    if not _answers(host, port):
+        if not is_local:
+            raise UserError(
+                f"no server answers at {host}:{port}; start one there (visdom -port {port}), or "
+                f"here: python -m util.visdom_server --port {port}"
+            )
+        _start(host, port, log_folder / "visdom_server.log")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].split(':')[0]}", is_local
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _start(host: str, port: int, log: Path) -> None:
+    """A server that stays when the training ends."""
+    command = [sys.executable, "-m", "util.trackers.visdom_server", "--port", str(port)]
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+    deadline = time.monotonic() + START_S
+    while not _answers(host, port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise UserError(f"its server did not start: see {log}")
+        time.sleep(0.1)
+    say(f"visdom: started its server; it stays after the training (kill {process.pid} ends it)")
 
 
 if __name__ == "__main__":

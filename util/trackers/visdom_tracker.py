@@ -1,34 +1,27 @@
 """visdom: a page of a server, where several runs are looked at as they go on."""
 
+import argparse
 import html
-import json
 import logging
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from visdom import Visdom
 
 from util.errors import say
 from util.page import PageRow
-from util.trackers.base import RunInfo, losses_of
-from util.trackers.visdom_start import ensure_server
+from util.record import Figures, Record, RunInfo, read_records
+from util.trackers.base_tracker import Tracker
+from util.trackers.visdom_server import ensure_server
 
 POINTS = 1000  # of a curve; with more of them every second one is left out
 
 
-class Client(Visdom):
-    """Its requests end in time, and tell of errors."""
-
-    def _handle_post(self, url: str, data: str | None = None) -> str:
-        reply = self.session.post(url, data=data or "{}", timeout=5)
-        reply.raise_for_status()
-        return reply.text
-
-
-class VisdomTracker:
-    """Curves and a table of the losses, and the pictures, which are replaced as they come.
+class VisdomTracker(Tracker):
+    """Curves and a table of losses and metrics, and the pictures, which are replaced as they come.
 
     Args:
         run: whose metrics.jsonl the curves go on from.
@@ -37,39 +30,83 @@ class VisdomTracker:
         columns: pictures beside each other in one pane; 0: a pane each.
     """
 
+    install = (
+        "PIP_CONSTRAINT=$PWD/build-constraints.txt PIP_BUILD_CONSTRAINT=$PWD/build-constraints.txt "
+        "pip install --use-pep517 -r requirements-visdom.txt"
+    )
+
+    # fmt: off
+    @staticmethod
+    def add_flags(parser: argparse._ActionsContainer) -> None:
+        """The server, what is shown where, and the old form of `--track visdom`."""
+        add = parser.add_argument
+        add("--display_id", type=int,
+            help="old form of --track visdom, if above 0; without either there is no live view")
+        add("--display_server", default="http://localhost",
+            help="host of visdom's server; on this computer it is started if it does not answer")
+        add("--display_port", type="port", default=8097, help="its port")
+        add("--display_env", help="environment of visdom (default: the run's name)")
+        add("--display_ncols", type="non_negative_int", default=4,
+            help="pictures beside each other in visdom; 0: each in a pane of its own")
+    # fmt: on
+
+    @staticmethod
+    def asked(values: Mapping[str, Any]) -> bool:
+        """By `--display_id` above 0."""
+        return (values["display_id"] or 0) > 0
+
+    @staticmethod
+    def settings(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Server, environment and columns."""
+        return {
+            "server": values["display_server"],
+            "port": values["display_port"],
+            "env": values["display_env"] or values["name"],
+            "columns": values["display_ncols"],
+        }
+
     def __init__(self, run: RunInfo, server: str, port: int, env: str, columns: int) -> None:
-        self.columns, self.points = columns, {}
+        super().__init__(run)
+        self.columns = columns
+        self.points: dict[float, Record] = {}  # images seen -> what was logged
         self.env = re.sub(r"[^\w .-]", "-", env)  # visdom's page does not find any other name
+        client = client_class()
         address, is_local = ensure_server(server, port, run.folder)
         logging.getLogger("visdom").setLevel(logging.ERROR)
-        self.vis = Client(server=address, port=port, env=self.env, use_incoming_socket=False,
+        self.vis = client(server=address, port=port, env=self.env, use_incoming_socket=False,
                           raise_exceptions=True)  # fmt: skip
         if is_local:
             self.vis.session.trust_env = False  # no proxy
         if not run.resumed:
             self.vis.close()  # what an earlier run of the name left
         self.vis.text(f"<pre>{html.escape(run.networks)}</pre>", "networks", opts=_pane("networks"))
-        metrics = run.folder / "metrics.jsonl"
-        for line in metrics.read_text().splitlines() if metrics.is_file() else ():
-            self._add(json.loads(line))
+        for record in read_records(run.folder / "metrics.jsonl"):
+            self._add(record)
         say(f"visdom: {address}:{port}/env/{quote(self.env)}")
 
-    def _add(self, record: dict[str, float | None]) -> None:
-        self.points[record["images"]] = losses_of(record)
+    def _add(self, record: Record) -> None:
+        self.points[record.step.images] = record
         if len(self.points) > POINTS:
             self.points = dict(list(self.points.items())[::2])
 
-    def log(self, record: dict[str, float]) -> None:
+    def log(self, record: Record) -> None:
+        """Draw the curves anew, and the table."""
         self._add(record)
-        images, rows = list(self.points), list(self.points.values())
-        names = list(losses_of(record))
-        values = np.array([[_finite(row.get(name)) for name in names] for row in rows])
-        legend = [html.escape(name, quote=False) for name in names]
-        look = _pane("losses", xlabel="images", legend=legend, width=640, height=360)
-        self.vis.line(values, np.array(images, float), "losses", opts=look)
+        self._draw("losses", list(record.losses), {i: r.losses for i, r in self.points.items()})
+        if record.metrics:  # measured now and then: their curves go from one to the next
+            measured = {i: r.metrics for i, r in self.points.items() if r.metrics}
+            self._draw("metrics", list(record.metrics), measured)
         self.vis.text(_table(record), "last losses", opts=_pane("last losses", height=360))
 
+    def _draw(self, pane: str, names: list[str], points: dict[float, Figures]) -> None:
+        """A curve for each name, over the images seen."""
+        rows = [[_finite(figures.get(name)) for name in names] for figures in points.values()]
+        legend = [html.escape(name, quote=False) for name in names]
+        look = _pane(pane, xlabel="images", legend=legend, width=640, height=360)
+        self.vis.line(np.array(rows), np.array(list(points), float), pane, opts=look)
+
     def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
+        """Replace the pictures by those of another row."""
         sheets = {name: [picture] for name, picture in pictures.items()}
         if self.columns:
             sheets = {", ".join(pictures): list(pictures.values())}
@@ -80,7 +117,25 @@ class VisdomTracker:
         self.vis.save([self.env])
 
     def close(self) -> None:
+        """Let the server write the environment to its disk."""
         self.vis.save([self.env])
+
+
+def client_class() -> type:
+    """visdom's client; its requests end in time, and tell of errors.
+
+    Raises:
+        ImportError: visdom is not installed.
+    """
+    from visdom import Visdom
+
+    class Client(Visdom):
+        def _handle_post(self, url: str, data: str | None = None) -> str:
+            reply = self.session.post(url, data=data or "{}", timeout=5)
+            reply.raise_for_status()
+            return reply.text
+
+    return Client
 
 
 def tiled(pictures: list[np.ndarray], columns: int) -> np.ndarray:
@@ -104,10 +159,12 @@ def _finite(value: float | None) -> float:
     return value if value is not None and math.isfinite(value) else math.nan
 
 
-def _table(record: dict[str, float]) -> str:
-    """A text pane runs what looks like script."""
+def _table(record: Record) -> str:
+    """Losses and metrics, then the rest. A text pane runs what looks like script."""
+    parts = record.parts()
+    figures = [pair for part in ("losses", "metrics", "step", "speed")
+               for pair in parts[part].items()]  # fmt: skip
     rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{value:.6g}</td></tr>"
-        for name, value in (losses_of(record) | record).items()
+        f"<tr><th>{html.escape(name)}</th><td>{value:.6g}</td></tr>" for name, value in figures
     )
     return f"<table>{rows}</table>"

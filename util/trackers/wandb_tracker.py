@@ -1,27 +1,53 @@
 """Weights & Biases: sent to its server, or kept in the run's folder until `wandb sync`."""
 
+import argparse
 import os
 import secrets
 import shlex
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-import wandb
 
 from util.errors import say, warn
+from util.lazy import Lazy
 from util.page import PageRow
-from util.trackers.base import RunInfo, losses_of
+from util.record import Record, RunInfo
+from util.trackers.base_tracker import Tracker
+
+wandb = Lazy("wandb")
 
 
-class WandbTracker:
-    """Losses by images seen, pictures by stage, the options as configuration.
+class WandbTracker(Tracker):
+    """Losses and metrics by images seen, pictures by stage, the options as configuration.
 
     Args:
         run: in whose folder wandb/ comes to lie.
         project: that the run belongs to there.
     """
+
+    install = "pip install -r requirements-trackers.txt"
+
+    @staticmethod
+    def add_flags(parser: argparse._ActionsContainer) -> None:
+        """The project's name, and the old form of `--track wandb`."""
+        add = parser.add_argument
+        add("--use_wandb", action="store_true", help="old form of --track wandb")
+        add("--wandb_project_name", default="CycleGAN-and-pix2pix",
+            help="the run's project in W&B")  # fmt: skip
+
+    @staticmethod
+    def asked(values: Mapping[str, Any]) -> bool:
+        """By `--use_wandb`."""
+        return values["use_wandb"]
+
+    @staticmethod
+    def settings(values: Mapping[str, Any]) -> dict[str, Any]:
+        """The project's name."""
+        return {"project": values["wandb_project_name"]}
 
     def __init__(self, run: RunInfo, project: str) -> None:
         mode = os.environ.get("WANDB_MODE") or _possible_mode()
@@ -42,13 +68,16 @@ class WandbTracker:
         sync = f"wandb sync {shlex.quote(str(Path(self.run.dir).parent))}"
         say(f"W&B: {self.run.url if online else f'offline; {sync} sends it'}")
 
-    def log(self, record: dict[str, float]) -> None:
-        self.images = record["images"]
-        losses = losses_of(record)
-        beside = {name: value for name, value in record.items() if name not in losses}
-        self.run.log(beside | {f"loss/{name}": value for name, value in losses.items()})
+    def log(self, record: Record) -> None:
+        """A row of the run's history: loss/, metric/, and the rest by its own name."""
+        self.images = record.step.images
+        parts = record.parts()
+        losses = {f"loss/{name}": value for name, value in record.losses.items()}
+        metrics = {f"metric/{name}": value for name, value in record.metrics.items()}
+        self.run.log(parts["step"] | parts["speed"] | losses | metrics)
 
     def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
+        """A row of the history with pictures in it, at the images seen last."""
         shown = {
             f"pictures/{label}": wandb.Image(picture, caption=row.heading)
             for label, picture in pictures.items()
@@ -56,6 +85,7 @@ class WandbTracker:
         self.run.log(shown | {"images": self.images, "stage": row.number})
 
     def close(self) -> None:
+        """Send, or write, what is left."""
         self.run.finish()
 
 

@@ -1,13 +1,9 @@
 """The two logs of a training: loss_log.txt to read, metrics.jsonl for programs."""
 
-import json
-import math
 import time
 from pathlib import Path
 
-import numpy as np
-
-from util.errors import warn
+from util.record import Record
 
 LOGS = ("loss_log.txt", "metrics.jsonl")
 
@@ -32,11 +28,10 @@ class RunLog:
         files = {file: self.folder / file for file in LOGS}
         return {file: path.stat().st_size for file, path in files.items() if path.is_file()}
 
-    def log(self, line: str, record: dict[str, float]) -> None:
-        """Write one line of losses, in both forms; what is not finite becomes null."""
-        finite = {key: value if math.isfinite(value) else None for key, value in record.items()}
+    def log(self, line: str, record: Record) -> None:
+        """Write one line of losses to read, and its record."""
         self._append("loss_log.txt", line)
-        self._append("metrics.jsonl", json.dumps(finite))
+        self._append("metrics.jsonl", record.to_line())
 
     def _append(self, file: str, line: str) -> None:
         with open(self.folder / file, "a") as log:
@@ -47,34 +42,3 @@ def _cut(file: Path, size: int) -> None:
     """Shorten a file to `size` bytes; a new one is empty."""
     with open(file, "ab") as log:
         log.truncate(min(size, log.tell()))
-
-
-Columns = dict[str, np.ndarray]
-
-
-def read_metrics(file: Path) -> Columns:
-    """Name -> (N,) float64, NaN where a line has null or nothing.
-
-    The last line may be cut off (a run that was killed, or is writing it); others that are not
-    such objects are left out with a warning.
-    """
-    lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-    parsed = [(number, _record(line)) for number, line in enumerate(lines, 1) if line.strip()]
-    bad = [number for number, record in parsed if record is None and number < len(lines)]
-    if bad:
-        warn(f"{file}: line {bad[0]} is no record of losses ({len(bad)} such lines left out)")
-    records = [record for _, record in parsed if record is not None]
-    names = dict.fromkeys(name for record in records for name in record)
-    return {name: np.array([_number(r.get(name)) for r in records]) for name in names}
-
-
-def _record(line: str) -> dict | None:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and _number(record.get("images")) >= 0 else None
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")

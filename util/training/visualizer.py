@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 from util.errors import Stopped, say
 from util.images.convert import tensor2im
 from util.lazy import torch
 from util.page import PageRow
+from util.record import Record, RunInfo, Speed, Step
 from util.threads import BackgroundThread
-from util.trackers.base import RunInfo, Tracker
+from util.trackers.base_tracker import Tracker
 from util.trackers.guard import start_trackers
 from util.training.console import Console
 from util.training.fixed_sample import FixedSample
 from util.training.log import RunLog
 from util.training.pace import memory, peak_mib
 from util.training.summary import how_it_went, weights, where_things_are
-from util.training_page.page import FIXED, About, TrainingPage
+from util.training_page.page import FIXED, TrainingPage
 
 
 class Reporter(Protocol):
@@ -58,8 +58,7 @@ class Visualizer:
     The page is written by `writer`, in order with the checkpoints, beside the training.
 
     Args:
-        run_dir: the run's folder.
-        name: the run's name.
+        run: what pages and live views tell of it.
         n_epochs: number of the last epoch.
         writes: whether this process is the one that writes and prints.
         resumed: `state_dict()` of the session to go on from: what came after it is cut off. With
@@ -68,19 +67,16 @@ class Visualizer:
         winsize: px of a picture on the page.
         print_images, display_images, html_images: images between two lines of losses, two looks
             at whether the page has the pictures, two updates of them.
-        about: what the page tells of the run.
         first_batch: gives the sample that is shown anew in every epoch.
         unit: what is counted, "images" or "steps".
         num_threads: loader processes, for a hint.
         test_command: what tests the run's weights, for people.
         services: live views besides the page, as `util.trackers.guard.start_trackers` takes them.
-        options, networks: the run's, for those who show them.
     """
 
     def __init__(
         self,
-        run_dir: str | Path,
-        name: str,
+        run: RunInfo,
         n_epochs: int,
         writes: bool = True,
         resumed: dict | None = None,
@@ -89,16 +85,13 @@ class Visualizer:
         print_images: int = 100,
         display_images: int = 400,
         html_images: int = 1000,
-        about: About | None = None,
         first_batch: Callable[[], dict] | None = None,
         unit: str = "images",
         num_threads: int = 0,
         test_command: str = "",
         services: dict[str, dict[str, Any]] | None = None,
-        options: dict[str, Any] | None = None,
-        networks: str = "",
     ) -> None:
-        folder, self.n_epochs, self.writes = Path(run_dir), n_epochs, writes
+        folder, self.n_epochs, self.writes = run.folder, n_epochs, writes
         self.folder, self.began, self.unit = folder, time.perf_counter(), unit
         self.num_threads, self.test_command = num_threads, test_command
         self.print_images, self.display_images = print_images, display_images
@@ -116,9 +109,7 @@ class Visualizer:
         self.run_log = RunLog(folder, resumed)
         if html:
             last_row = None if resumed is None else self.row
-            about = about or About()
-            self.page = TrainingPage(folder, name, winsize, last_row, n_epochs, about)
-        run = RunInfo(name, folder, resumed is not None, options or {}, networks)
+            self.page = TrainingPage(run, winsize, last_row, n_epochs)
         self.trackers += start_trackers(services or {}, run)
 
     def state_dict(self) -> dict:
@@ -164,9 +155,9 @@ class Visualizer:
             f"(epoch: {epoch}, iters: {epoch_images}, time: {per_image_s:.3f}, "
             f"data: {waited_s:.3f}) {values}"
         )
-        record = {"epoch": epoch, "iters": epoch_images, "images": images, "lr": lr}
-        record |= {"time_s": round(per_image_s, 6), "data_s": round(waited_s, 6)}
-        record |= {"peak_mib": peak_mib(), **losses}
+        step = Step(epoch, epoch_images, images, lr)
+        speed = Speed(round(per_image_s, 6), round(waited_s, 6), peak_mib())
+        record = Record(step, losses, speed)
         self.console.losses(line, losses)
         self.run_log.log(line, record)
         if self.page is not None:

@@ -1,31 +1,14 @@
 """What the curves of a training mean, and how they look when all is well."""
 
-# Loss name -> meaning; .* stands for anything.
-MEANINGS = {
-    "G_GAN": "How well G fools D. It hovers or creeps up: it is a contest, not a descent.",
-    "G_L1": "Distance of the output from the target, times --lambda_L1. Falls fast, then slowly; "
-    "the one curve here that may be read as progress.",
-    "D_real": "D's error on real images. Together with D_fake it tells who is winning.",
-    "D_fake": "D's error on G's images: high while G fools it, near 0 when it sees through all.",
-    "D_A": "Error of the judge of B's images: is this one real, or made by G_A? (Its name follows "
-    "G_A.)",
-    "D_B": "Error of the judge of A's images, against G_B.",
-    "G_A": "How well G_A (A to B) fools D_A; hovers.",
-    "G_B": "How well G_B (B to A) fools D_B; hovers.",
-    "cycle_A": "A to B and back, compared with A, times --lambda_A. Should fall and level off; "
-    "close to 0 too early: G hides the image in its output instead of translating it.",
-    "cycle_B": "B to A and back, compared with B, times --lambda_B.",
-    "idt_A": "G_A given an image of B should leave it alone. It keeps colours in place.",
-    "idt_B": "G_B given an image of A should leave it alone.",
-    ".*penalty": "WGAN-GP's gradient penalty: small and steady; peaks mean a restless D.",
-    "content": "Distance from the content image in the classifier's features. Rises from 0 as the "
-    "style comes in, or falls to a plateau.",
-    "style_.*": "Distance from the style's Gram matrix in one layer; all should fall, the shallow "
-    "layers (colour, grain) first.",
-    "tv": "Roughness between neighbouring pixels; falls when noise goes.",
-    "total": "The sum that is minimised.",
-    "D.*": "A loss of a discriminator: near 0 for long means that it has won.",
-    "G.*": "A loss of a generator.",
+from fnmatch import fnmatchcase
+
+from util.record import LossGuide
+
+# Of losses that their model does not explain; the first pattern that fits.
+GENERAL = {
+    "*penalty": "WGAN-GP's gradient penalty: small and steady; peaks mean a restless D.",
+    "D*": "A loss of a discriminator: near 0 for long means that it has won.",
+    "G*": "A loss of a generator.",
 }
 TIES = {
     "lsgan": "With --gan_mode lsgan a D that cannot tell is at 0.25 (D_real, D_fake, or a whole "
@@ -44,28 +27,27 @@ GAN = [
     "back to an earlier epoch, with a smaller --lr.",
     "When the learning rate falls (lower plot) the curves calm down, and details come out.",
 ]
-OTHER = ["These losses are minimised: they should fall fast, then slowly. A jump, or a curve that "
-         "stays high from the start, calls for a smaller --lr."]  # fmt: skip
-STYLE_MODELS = ("style", "neural_style")
-# The names that a model logs; others are told what D and G are.
-KNOWN = {
-    "pix2pix": ["G_GAN", "G_L1", "D_real", "D_fake"],
-    "colorization": ["G_GAN", "G_L1", "D_real", "D_fake"],
-    "cycle_gan": ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"],
-    "style": ["content", "style_.*", "tv", "total"],
-    "neural_style": ["content", "style_.*", "tv", "total"],
-}
+MINIMISED = [
+    "These losses are minimised: they should fall fast, then slowly. A jump, or a curve that "
+    "stays high from the start, calls for a smaller --lr."
+]
 
 
-def guide(model: str, gan_mode: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """(loss name, meaning) for a model's curves, and sentences on what is healthy."""
-    names = list(KNOWN.get(model, ["D.*", "G.*"]))
-    if gan_mode == "wgangp" and model not in STYLE_MODELS:
-        names.append(".*penalty")
-    told = [(name.replace(".*", "…"), MEANINGS[name]) for name in names]
-    if model in STYLE_MODELS:
-        return told, OTHER
-    colour = ["G_L1 here is a distance of colours (ab of Lab); a low one with brownish pictures is "
-              "a G that plays safe."] if model == "colorization" else []  # fmt: skip
+def guide(losses: LossGuide, gan_mode: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """(loss name, meaning) for a model's curves, and sentences on what is healthy.
+
+    A model with a loss that is called D... plays against a discriminator.
+    """
+    unknown = [name for name in losses.names if _pattern(name, losses.meanings) is None]
+    patterns = {_pattern(name, GENERAL) for name in unknown}
+    general = {pattern: text for pattern, text in GENERAL.items() if pattern in patterns}
+    told = [(name.replace("*", "…"), text) for name, text in (losses.meanings | general).items()]
+    if not any(name.startswith("D") for name in losses.names):
+        return told, [*MINIMISED, *losses.healthy]
     tie = [TIES[gan_mode]] if gan_mode in TIES else []
-    return told, [*GAN[:1], *tie, *GAN[1:], *colour]
+    return told, [*GAN[:1], *tie, *GAN[1:], *losses.healthy]
+
+
+def _pattern(name: str, meanings: dict[str, str]) -> str | None:
+    """The first name or pattern that a loss fits, if there is any."""
+    return next((pattern for pattern in meanings if fnmatchcase(name, pattern)), None)

@@ -1,6 +1,5 @@
 """The parts of a training's page that stay as they are."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from dominate import tags
@@ -8,6 +7,7 @@ from dominate.svg import svg
 from dominate.util import raw
 
 from util.page import POLICY, head, only_script
+from util.record import RunInfo
 from util.training_page.guide import guide
 
 ASSETS = Path(__file__).with_name("assets")
@@ -16,21 +16,7 @@ CODE = [ASSETS / f"training_{part}.js" for part in ("data", "plots", "pictures")
 REFRESH_S = 5  # of an open page, while the training runs
 
 
-@dataclass(frozen=True)
-class About:
-    """What the page tells of a run besides what happens.
-
-    Args:
-        options: (flag, value, default) of those that differ from the default.
-    """
-
-    model: str = ""
-    gan_mode: str = ""
-    resume_command: str = ""
-    options: list[tuple[str, str, str]] = field(default_factory=list)
-
-
-def page_html(title: str, about: About, winsize: int, session: int) -> str:
+def page_html(title: str, run: RunInfo, winsize: int, session: int) -> str:
     """The page without its data: style, code, and what stays as it is."""
     style = (ASSETS / "training.css").read_text(encoding="utf-8").replace("WIDTH", str(winsize))
     code = "\n".join(file.read_text(encoding="utf-8") for file in CODE)
@@ -43,7 +29,7 @@ def page_html(title: str, about: About, winsize: int, session: int) -> str:
     body = tags.body(
         tags.header(tags.h1(title), tags.p(id="state")),
         tags.noscript("This page draws with a script; the losses are in loss_log.txt as well."),
-        tags.main(_plots(about), _sample(), _facts(about), _pictures()),
+        tags.main(_plots(run), _sample(), _facts(run), _pictures()),
         tags.script(raw(code)),
         data_session=str(session),
         data_refresh_ms=str(round(1000 * REFRESH_S)),
@@ -52,7 +38,7 @@ def page_html(title: str, about: About, winsize: int, session: int) -> str:
     return '<!DOCTYPE html>\n<html lang="en">\n' + "\n".join(parts) + "\n</html>\n"
 
 
-def _plots(about: About) -> tags.html_tag:
+def _plots(run: RunInfo) -> tags.html_tag:
     controls = tags.div(
         tags.label(
             "smoothing ",
@@ -68,20 +54,22 @@ def _plots(about: About) -> tags.html_tag:
         controls,
         tags.div(id="legend"),
         _plot("losses", "losses"),
+        _plot("metrics", "metrics", hidden=True),  # until there are any
         tags.p(id="span", cls="dim"),
         pair,
-        _guide(about),
+        _guide(run),
     )
 
 
-def _plot(name: str, label: str) -> tags.html_tag:
+def _plot(name: str, label: str, hidden: bool = False) -> tags.html_tag:
     picture = svg(tabindex="0", role="img", aria_label=f"{label}, over the images seen")
     tip = tags.div(cls="tip", hidden=True)
-    return tags.figure(tags.figcaption(label), picture, tip, cls="plot", id=f"plot-{name}")
+    parts = [tags.figcaption(label), picture, tip]
+    return tags.figure(*parts, cls="plot", id=f"plot-{name}", hidden=hidden)
 
 
-def _guide(about: About) -> tags.html_tag:
-    meanings, healthy = guide(about.model, about.gan_mode)
+def _guide(run: RunInfo) -> tags.html_tag:
+    meanings, healthy = guide(run.losses, run.options.get("gan_mode", ""))
     return tags.details(
         tags.summary("What the curves mean, and what is healthy"),
         _definitions(meanings),
@@ -108,16 +96,16 @@ def _sample() -> tags.html_tag:
     )
 
 
-def _facts(about: About) -> tags.html_tag:
+def _facts(run: RunInfo) -> tags.html_tag:
     facts = tags.section()
-    if about.options:
+    if run.differing:
         table = tags.table(tags.tr(tags.th(word) for word in ("option", "value", "default")))
-        for row in about.options:
+        for row in run.differing:
             table.add(tags.tr(tags.td(str(cell)) for cell in row))
-        count = len(about.options)
+        count = len(run.differing)
         facts.add(tags.details(tags.summary(f"{count} options differ from the default"), table))
-    if about.resume_command:
-        shown = [tags.summary("Go on after a stop"), tags.pre(about.resume_command)]
+    if run.resume_command:
+        shown = [tags.summary("Go on after a stop"), tags.pre(run.resume_command)]
         facts.add(tags.details(*shown))
     files = [("losses as text", "../loss_log.txt"), ("all options", "../train_opt.txt")]
     facts.add(tags.p([[tags.a(text, href=link), " "] for text, link in files], cls="dim"))

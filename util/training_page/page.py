@@ -2,91 +2,105 @@
 
 import math
 import time
-from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from util.images.convert import save_image
 from util.page import PageRow, to_bytes
+from util.record import Record, RunInfo
 from util.training_page.chunks import CHUNK, Chunks, replace, script
-from util.training_page.curves import Curves
-from util.training_page.html import About, page_html
+from util.training_page.curves import ThinnedCurves
+from util.training_page.html import page_html
 
 FIXED = "fixed_"  # names of the pictures that are of the same sample in every stage
 
-# number, heading, quoted file stem, labels, width and height px, how often it was shown
-Row = list
+
+class ShownRow(NamedTuple):
+    """A row of pictures as the page's script reads it: a list in this order.
+
+    Args:
+        number, heading: as the model tells them.
+        stem: of the pictures' files, quoted for a link.
+        labels: of its pictures, all of `width` x `height` px.
+        times_shown: changes when the pictures do.
+    """
+
+    number: int
+    heading: str
+    stem: str
+    labels: list[str]
+    width: int
+    height: int
+    times_shown: int
 
 
 class TrainingPage:
-    """Plots, the fixed sample, and a row of pictures for each stage; a tracker, see
-    util/trackers/base.py.
+    """Plots, the fixed sample, and rows of pictures; told what trackers are told.
 
     Args:
-        run_dir: the run's folder; on a resume its logs are cut already.
-        name: the run's.
+        run: in whose folder the page is; on a resume its logs are cut already.
         winsize: px of a picture.
         last_row: go on with the page, keeping the rows up to this number. None: begin anew.
         n_epochs: number of the last epoch.
     """
 
-    def __init__(
-        self,
-        run_dir: Path,
-        name: str,
-        winsize: int,
-        last_row: int | None,
-        n_epochs: int,
-        about: About,
-    ) -> None:
-        self.web, self.data = run_dir / "web", run_dir / "web" / "data"
+    def __init__(self, run: RunInfo, winsize: int, last_row: int | None, n_epochs: int) -> None:
+        self.web, self.data = run.folder / "web", run.folder / "web" / "data"
         for folder in (self.data, self.web / "images"):
             folder.mkdir(parents=True, exist_ok=True)
         self.epoch, self.n_epochs, self.session = 0, n_epochs, time.time_ns() // 1000
-        self.last: dict[str, float | None] = {}  # line of losses
+        self.last: dict[str, dict[str, float | None]] = {}  # the last record, in its parts
         self.fixed: dict[str, np.ndarray] = {}  # label -> picture, as it was last written
-        self.curves, self.points = Curves(), Chunks(self.data, "points")
-        self.chunks, self.rows = Chunks(self.data, "rows"), []
+        self.curves, self.rows = ThinnedCurves(), []
+        self.point_chunks, self.row_chunks = Chunks(self.data, "points"), Chunks(self.data, "rows")
         if last_row is not None:
-            self.curves.take_file(run_dir / "metrics.jsonl")
+            self.curves.add_file(run.folder / "metrics.jsonl")
             self.rows = self._rows_until(last_row)
-        self.points.renew(self.curves.points)
-        self.chunks.renew(self.rows)
-        self._tell("running")
-        html = page_html(f"Training of {name}", about, winsize, self.session)
+        self.point_chunks.renew(self.curves.points)
+        self.row_chunks.renew(self.rows)
+        self._write_state("running")
+        html = page_html(f"Training of {run.name}", run, winsize, self.session)
         (self.web / "index.html").write_bytes(to_bytes(html))
 
     def begin_epoch(self, epoch: int) -> None:
+        """Say which epoch is at work."""
         self.epoch = epoch
-        self._tell("running")
+        self._write_state("running")
 
-    def log(self, record: dict[str, float]) -> None:
-        self.last = {k: v if math.isfinite(v) else None for k, v in record.items()}
+    def log(self, record: Record) -> None:
+        """Draw the curves on."""
+        self.last = {part: {name: value if math.isfinite(value) else None
+                            for name, value in figures.items()}
+                     for part, figures in record.parts().items()}  # fmt: skip
         made, span = len(self.curves.points), self.curves.span
-        self.curves.take(record)
+        self.curves.add(record)
         if span != self.curves.span:
-            self.points.renew(self.curves.points)
+            self.point_chunks.renew(self.curves.points)
         elif made != len(self.curves.points):
-            self.points.update(self.curves.points)
-        self._tell("running")
+            self.point_chunks.update(self.curves.points)
+        self._write_state("running")
 
     def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
-        again = bool(self.rows) and self.rows[-1][0] == row.number
-        before: Row = self.rows.pop() if again else [0, "", "", [], 0, 0, 0]
+        """Add a row of pictures (H, W, 3) uint8, or bring the last one up to date."""
+        again = bool(self.rows) and self.rows[-1].number == row.number
+        before = self.rows.pop() if again else ShownRow(0, "", "", [], 0, 0, 0)
         written = [label for label in pictures if self._is_new(label, pictures[label])]
         for label in written:
             save_image(pictures[label], self.web / "images" / f"{row.file_stem}_{label}.png")
-        labels = [label for label in pictures if label in written or label in before[3]]
+        labels = [label for label in pictures if label in written or label in before.labels]
         height, width = next(iter(pictures.values())).shape[:2] if pictures else (0, 0)
-        stem = quote(row.file_stem)
-        times = before[6] + 1
-        self.rows.append([row.number, row.heading, stem, labels, width, height, times])
-        self.chunks.update(self.rows)
-        self._tell("running")
+        stem, times_shown = quote(row.file_stem), before.times_shown + 1
+        self.rows.append(
+            ShownRow(row.number, row.heading, stem, labels, width, height, times_shown)
+        )
+        self.row_chunks.update(self.rows)
+        self._write_state("running")
 
     def close(self, finished: bool = False) -> None:
-        self._tell("finished" if finished else "stopped")
+        """The training has ended: completely, or not."""
+        self._write_state("finished" if finished else "stopped")
 
     def _is_new(self, label: str, picture: np.ndarray) -> bool:
         """Whether a picture has to be written: the fixed sample's input never changes."""
@@ -96,15 +110,18 @@ class TrainingPage:
         self.fixed[label] = picture
         return known is None or not np.array_equal(known, picture)
 
-    def _rows_until(self, number: int) -> list[Row]:
+    def _rows_until(self, number: int) -> list[ShownRow]:
         """An earlier session's rows, without pictures that are gone."""
-        rows = [row for row in self.chunks.load() if row[0] <= number]
+        rows = [ShownRow(*row) for row in self.row_chunks.load() if row[0] <= number]
         there = {file.name for file in (self.web / "images").iterdir()}
-        for row in rows:
-            row[3] = [label for label in row[3] if f"{unquote(row[2])}_{label}.png" in there]
-        return rows
+        return [
+            row._replace(labels=[
+                label for label in row.labels if f"{unquote(row.stem)}_{label}.png" in there
+            ])
+            for row in rows
+        ]  # fmt: skip
 
-    def _tell(self, state: str) -> None:
+    def _write_state(self, state: str) -> None:
         """What the open page asks for every few seconds."""
         news = {
             "session": self.session,
@@ -113,10 +130,10 @@ class TrainingPage:
             "epoch": self.epoch,
             "n_epochs": self.n_epochs,
             "last": self.last,
-            "names": self.curves.names,
+            "columns": self.curves.columns,
             "span": self.curves.span,
             "chunk": CHUNK,
-            "points": self.points.state(),
-            "rows": self.chunks.state(),
+            "points": self.point_chunks.state(),
+            "rows": self.row_chunks.state(),
         }
         replace(self.data / "state.js", script("state", news))

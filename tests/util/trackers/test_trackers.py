@@ -21,10 +21,12 @@ from tests.helpers import CHROMIUM, ROOT, TINY, environment, make_aligned, metri
 from tests.helpers import train as run_train
 from util.errors import UserError
 from util.page import PageRow
+from util.record import Record, RunInfo, Speed, Step
 from util.trackers import guard as trackers
+from util.trackers import registry
 from util.trackers import visdom_assets as visdom_page
-from util.trackers.base import RunInfo
-from util.trackers.guard import Guarded
+from util.trackers.base_tracker import Tracker
+from util.trackers.guard import BackgroundTracker
 from util.training.visualizer import Visualizer
 
 NASTY = """<script>document.title='run'</script> "it's" & 名前"""
@@ -40,12 +42,12 @@ def needed(package: str, file: str = "requirements-trackers.txt"):
 
 def info(folder: Path, resumed: bool = False) -> RunInfo:
     options = {"lr": 0.0002, "netG": "unet_256", "name": NASTY, "gpu_ids": []}
-    return RunInfo("run", folder, resumed, options, f"G: Net({NASTY})")
+    return RunInfo("run", folder, resumed, options, networks=f"G: Net({NASTY})")
 
 
-def record(images: int, **losses: float) -> dict[str, float]:
-    beside = {"epoch": 1, "iters": images, "images": images, "lr": 0.1, "time_s": 1, "data_s": 0}
-    return beside | (losses or {"G_L1": 1 / images})
+def record(images: int, metrics: dict[str, float] | None = None, **losses: float) -> Record:
+    step, speed = Step(1, images, images, 0.1), Speed(1, 0)
+    return Record(step, losses or {"G_L1": 1 / images}, speed, metrics or {})
 
 
 def free_port() -> int:
@@ -71,7 +73,7 @@ def train_like_the_plain_run(name: str, *flags: str | int) -> None:
 # A view that fails, hangs, or comes late.
 
 
-class Shown:
+class Shown(Tracker):
     """A tracker that remembers."""
 
     def __init__(self) -> None:
@@ -81,7 +83,7 @@ class Shown:
     def log(self, record):
         if self.fails:
             raise ConnectionError("the server is gone\nand more")
-        self.told.append(record["images"])
+        self.told.append(record.step.images)
 
     def show(self, row, pictures):
         self.told.append(row.heading)
@@ -99,7 +101,7 @@ def eventually(holds) -> bool:
 
 def test_everything_arrives_in_order_and_before_the_end():
     shown = Shown()
-    view = Guarded("visdom", lambda: shown)
+    view = BackgroundTracker("visdom", lambda: shown)
     for images in range(1, 20):
         view.log(record(images))
     view.show(PageRow(1, "epoch 1", "epoch001"), {})
@@ -109,14 +111,14 @@ def test_everything_arrives_in_order_and_before_the_end():
 
 def test_a_failure_is_told_once_and_tried_again_later(monkeypatch, capsys):
     shown = Shown()
-    view = Guarded("visdom", lambda: shown)
+    view = BackgroundTracker("visdom", lambda: shown)
     shown.fails = True
     view.log(record(1))
-    assert eventually(lambda: view.rests_until > 0)
+    assert eventually(lambda: view.retry_at > 0)
     shown.fails = False
     view.log(record(2))  # within the minute: not tried
     assert eventually(view.jobs.empty)
-    view.rests_until = 0
+    view.retry_at = 0
     view.log(record(3))
     view.close()
     assert shown.told == [3, "close"]
@@ -129,7 +131,7 @@ def test_a_view_that_hangs_neither_slows_nor_stops(monkeypatch, capsys):
     gate = threading.Event()
     shown = Shown()
     shown.log = lambda record: gate.wait(30)
-    view = Guarded("wandb", lambda: shown)
+    view = BackgroundTracker("wandb", lambda: shown)
     began = time.monotonic()
     for images in range(1, 200):
         view.log(record(images))
@@ -165,7 +167,7 @@ def test_what_packages_draw_when_they_start_is_taken_back(monkeypatch, tmp_path)
 
 
 def test_only_the_process_that_writes_has_views(tmp_path):
-    assert Visualizer(tmp_path, "N", 1, writes=False, services={"visdom": {}}).trackers == []
+    assert Visualizer(info(tmp_path), 1, writes=False, services={"visdom": {}}).trackers == []
 
 
 # Whole runs.
@@ -173,9 +175,9 @@ def test_only_the_process_that_writes_has_views(tmp_path):
 
 def test_without_the_packages_a_run_is_the_same(monkeypatch, capsys):
     """Faults 76."""
-    for name in trackers.TRACKERS:
+    for name in registry.names():
         monkeypatch.setitem(sys.modules, name, None)
-        monkeypatch.delitem(sys.modules, f"util.{name}_tracker", raising=False)
+        monkeypatch.delitem(sys.modules, f"util.trackers.{name}_tracker", raising=False)
     train_like_the_plain_run("N", "--track", "tensorboard", "--use_wandb", "--display_id", 1)
     said = [line for line in capsys.readouterr().err.splitlines() if "--track" in line]
     assert len(said) == 3
@@ -185,14 +187,14 @@ def test_without_the_packages_a_run_is_the_same(monkeypatch, capsys):
 def test_a_server_that_does_not_answer_costs_less_than_five_seconds(capsys, monkeypatch):
     """Faults 77: one that refuses, and one that takes the call and says nothing."""
     needed("visdom", "requirements-visdom.txt")
-    from util.trackers import visdom_start
+    from util.trackers import visdom_server
 
-    monkeypatch.setattr(visdom_start, "LOCAL", set())  # else it would be started
+    monkeypatch.setattr(visdom_server, "LOCAL", set())  # else it would be started
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for port in (free_port(), silent.getsockname()[1]):
             monkeypatch.setattr(trackers, "CLOSE_S", 0.5)
             began = time.monotonic()
-            view = Visualizer(Path(f"V{port}"), "V", 1, services={"visdom": {
+            view = Visualizer(info(Path(f"V{port}")), 1, services={"visdom": {
                 "server": "http://127.0.0.1", "port": port, "env": "V", "columns": 4}})  # fmt: skip
             with view:
                 pass
@@ -211,7 +213,7 @@ def test_a_run_with_all_views_is_the_same(server, capsys, monkeypatch):
     monkeypatch.setattr(trackers, "START_S", 60)  # a busy machine
     monkeypatch.setattr(trackers, "CLOSE_S", 60)
     train_like_the_plain_run(
-        "N", "--track", *trackers.TRACKERS, "--display_port", server.port, "--display_env", "all"
+        "N", "--track", *registry.names(), "--display_port", server.port, "--display_env", "all"
     )
     said = capsys.readouterr()
     assert "wandb sync" in said.out and "tensorboard --logdir" in said.out
@@ -237,9 +239,9 @@ def test_a_server_that_dies_in_the_middle(monkeypatch, server, capsys):
             server.stop()
 
     monkeypatch.setattr(Visualizer, "end_step", end_step)
-    from util.trackers import visdom_start
+    from util.trackers import visdom_server
 
-    monkeypatch.setattr(visdom_start, "LOCAL", set())
+    monkeypatch.setattr(visdom_server, "LOCAL", set())
     train_like_the_plain_run("N", "--track", "visdom", "--display_port", server.port)
     said = [line for line in capsys.readouterr().err.splitlines() if "--track" in line]
     assert len(said) == 1 and "ConnectionError" in said[0]
@@ -426,7 +428,7 @@ def test_visdom_keeps_curves_table_and_pictures_through_a_restart(server, tmp_pa
 
 
 def test_visdom_shows_the_whole_curve_of_a_resumed_run(server, tmp_path):
-    rows = [json.dumps(record(images) | {"G_L1": None}) for images in range(1, 4)]
+    rows = [record(images, G_L1=float("nan")).to_line() for images in range(1, 4)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(rows) + "\n")
     tracker = server.tracker(tmp_path, "resumed")
     tracker.log(record(4))

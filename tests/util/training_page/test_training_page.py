@@ -10,16 +10,19 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+import models
+from models.base_model import BaseModel
 from tests.browser import open_page
 from tests.helpers import TINY, make_aligned, train
 from tests.test_resume import same_tensors
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_file
 from util.page import PageRow
+from util.record import LossGuide, Record, RunInfo, Speed, Step
 from util.training.log import RunLog
 from util.training_page.chunks import CHUNK, script
-from util.training_page.curves import MOST, Curves
-from util.training_page.html import About
+from util.training_page.curves import MOST, ThinnedCurves
+from util.training_page.guide import guide
 from util.training_page.page import TrainingPage
 
 NASTY = '</script><script>alert(1)</script><b>"it\'s" & 名前 \u2028 \udcff\n'
@@ -32,13 +35,12 @@ def make_page(run: Path, last_row: int | None = None, **settings) -> TrainingPag
     if last_row is None:
         RunLog(run, None)
     (run / "train_opt.txt").touch()
-    return TrainingPage(run, settings.pop("name", "maps"), 256, last_row, 1000, About(**settings))
+    return TrainingPage(RunInfo(settings.pop("name", "maps"), run, **settings), 256, last_row, 1000)
 
 
-def record(line: int, epoch: int) -> dict[str, float]:
+def record(line: int, epoch: int, **metrics: float) -> Record:
     losses = {name: 1 / (1 + line) + i + line % 3 for i, name in enumerate(LOSSES)}
-    times = {"time_s": 0.012345678, "data_s": 0.0003456}
-    return {"epoch": epoch, "iters": 1, "images": 100 * line, "lr": 2e-4, **times, **losses}
+    return Record(Step(epoch, 1, 100 * line, 2e-4), losses, Speed(0.012345678, 0.0003456), metrics)
 
 
 def picture(value: int, side: int = 8) -> np.ndarray:
@@ -121,22 +123,22 @@ def test_a_thousand_epochs_weigh_less_than_a_megabyte_at_constant_cost(tmp_path,
 
 
 def test_thinned_curves_keep_their_mean_their_end_and_their_gaps():
-    curves = Curves()
+    curves = ThinnedCurves()
     count = 4 * MOST
     for line in range(1, count + 1):
-        curves.take({"epoch": line, "images": line, "G": float(line), "D": float("nan")})
+        curves.add(Record(Step(line, line, line), {"G": float(line), "D": float("nan")}))
     assert MOST / 2 <= len(curves.points) < MOST and curves.span == 8
-    assert curves.points[-1][:2] == [count, count]
-    means = [point[2] for point in curves.points]
+    assert curves.points[-1][:3] == [count, count, count]
+    means = [point[3] for point in curves.points]
     assert means[0] == pytest.approx(4.5) and np.mean(means) == pytest.approx((count + 1) / 2, 1e-4)
-    assert {point[3] for point in curves.points} == {None}
+    assert {point[4] for point in curves.points} == {None}
 
 
 def test_a_curve_that_comes_later_has_a_place_of_its_own():
-    curves = Curves()
-    curves.take({"images": 1, "G": 2.0})
-    curves.take({"images": 2, "tv": 3.0})
-    assert curves.names == ["images", "G", "tv"]
+    curves = ThinnedCurves()
+    curves.add(Record(Step(images=1), {"G": 2.0}))
+    curves.add(Record(Step(images=2), {"tv": 3.0}))
+    assert curves.columns == [("step", "images"), ("losses", "G"), ("losses", "tv")]
     assert curves.points == [[1, 2.0], [2, None, 3.0]]
 
 
@@ -153,7 +155,7 @@ def test_a_resumed_page_is_cut_with_the_logs_and_has_no_dead_link(tmp_path):
     (run / "web/images/epoch003_fake_B.png").unlink()  # somebody made room
     resumed = make_page(run, last_row=60)
     assert [row[0] for row in data(run, "rows")] == list(range(1, 61))
-    assert [point[1] for point in data(run, "points")] == [100 * n for n in range(1, 61)]
+    assert [point[2] for point in data(run, "points")] == [100 * n for n in range(1, 61)]
     assert dead_links(run) == []
     show(resumed, 60, "epoch 60 again")
     show(resumed, 61)
@@ -192,7 +194,7 @@ def test_the_samples_input_is_written_once(tmp_path):
 
 
 def test_text_is_harmless(tmp_path):
-    page = make_page(tmp_path / "run", name=NASTY, options=[("dataroot", NASTY, "None")],
+    page = make_page(tmp_path / "run", name=NASTY, differing=[("dataroot", NASTY, "None")],
                      resume_command=NASTY)  # fmt: skip
     show(page, 1, NASTY)
     found = Tags((tmp_path / "run/web/index.html").read_text(encoding="utf-8")).found
@@ -204,11 +206,41 @@ def test_text_is_harmless(tmp_path):
         script("state", float("nan"))
 
 
+def guide_of(kind: type[BaseModel], names: list[str], gan_mode: str) -> str:
+    """Names and sentences of a model's guide, as text."""
+    told, healthy = guide(LossGuide(names, kind.loss_help, kind.healthy), gan_mode)
+    return "\n".join([*(f"{name}: {text}" for name, text in told), *healthy])
+
+
 def test_the_guide_speaks_of_the_models_own_curves(tmp_path):
-    make_page(tmp_path / "run", model="cycle_gan", gan_mode="wgangp")
+    help = models.registry.find("cycle_gan").loss_help
+    losses = LossGuide([*LOSSES, "D_A_penalty", "D_B_penalty"], help)
+    make_page(tmp_path / "run", options={"gan_mode": "wgangp"}, losses=losses)
     text = (tmp_path / "run/web/index.html").read_text()
     assert all(f"<dt>{name}</dt>" in text for name in [*LOSSES, "…penalty"])
     assert "lambda_A" in text and "wgangp" in text and "G_L1" not in text
+    assert "<dt>D…</dt>" not in text  # none is left to general words
+
+
+def test_a_plug_ins_losses_are_told_in_its_own_words_and_others_in_general_ones():
+    class Plugin(BaseModel):
+        loss_help = {"NCE*": "Patches told apart.", "G_GAN": "How well G fools D."}
+        healthy = ["NCE falls first."]
+
+    text = guide_of(Plugin, ["G_GAN", "NCE", "NCE_Y", "D_real", "G_extra", "other"], "lsgan")
+    assert "NCE…: Patches told apart." in text and "G_GAN: How well" in text
+    assert "D…: A loss of a discriminator" in text and "G…: A loss of a generator" in text
+    assert "With --gan_mode lsgan" in text and text.endswith("NCE falls first.")
+    text = guide_of(Plugin, ["NCE", "content"], "lsgan")
+    assert "minimised" in text and "gan_mode" not in text and "…: A loss" not in text
+
+
+@pytest.mark.parametrize("name", [n for n in models.registry.names() if n != "test"])
+def test_our_models_explain_their_losses(name):
+    """Whatever is logged has a meaning, but for penalties, which have a general one."""
+    kind = models.registry.find(name)
+    assert kind.loss_help, f"{name}: no loss_help"
+    assert all(text.endswith((".", ".)")) for text in [*kind.loss_help.values(), *kind.healthy])
 
 
 def weights_and_state(run: Path) -> dict:
@@ -257,8 +289,8 @@ def test_a_resumed_run_shows_the_same_sample(tmp_path):
 
 
 def ready(run: Path, epochs: int = 40) -> TrainingPage:
-    page = make_page(run, model="pix2pix", gan_mode="lsgan", name=NASTY,
-                     options=[("name", NASTY, "x")], resume_command="python train.py")  # fmt: skip
+    page = make_page(run, options={"gan_mode": "lsgan"}, differing=[("name", NASTY, "x")],
+                     name=NASTY, resume_command="python train.py")  # fmt: skip
     log_lines(page, run, 30)
     for epoch in range(1, epochs + 1):
         show(page, epoch)
@@ -318,7 +350,7 @@ def test_new_data_come_without_losing_the_place(tmp_path):
         assert abs(browser.evaluate(where) - before) < 2
         assert browser.evaluate("marked.isConnected && marked.complete")  # not drawn anew
         value = browser.locator('#legend button[data-curve="D_A"] b').inner_text()
-        assert float(value) == pytest.approx(record(31, 31)["D_A"], rel=1e-2)
+        assert float(value) == pytest.approx(record(31, 31).losses["D_A"], rel=1e-2)
         assert browser.errors == []
         assert all(url.startswith("file:///") for url in browser.requests)
 

@@ -2,7 +2,6 @@
 // Data arrive as scripts that call training.state and training.put: a page opened from disk may
 // load those, but fetch nothing. Whatever is text in them goes into the page as text.
 
-const META = ["epoch", "images", "lr", "time_s", "data_s"];
 const COLOURS = ["#2f7ed8", "#e0682b", "#1f9e6e", "#c2459c", "#b8930a", "#7a5fd3", "#11a0b5",
   "#d0424a", "#7f8c2b", "#8a6a52"];
 const ROWS = 12; // built at first, and whenever the end comes into sight
@@ -119,7 +118,7 @@ function drawState() {
   const parts = [word, element("span", {}, `epoch ${epoch} of ${n_epochs}`)];
   const done = news.state === "finished" ? n_epochs : Math.max(0, epoch - 1);
   parts.push(element("progress", { max: n_epochs, value: done }));
-  const pace = perSecond(last.time_s, last.data_s);
+  const pace = perSecond(last.speed?.time_s, last.speed?.data_s);
   if (pace) parts.push(element("span", {}, `${short(pace)} images/s`));
   const when = new Date(news.updated_ms).toLocaleString();
   const age = news.state === "running" ? ` (${ago(silence)})` : "";

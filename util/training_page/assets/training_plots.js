@@ -1,7 +1,8 @@
 // ---- plots: curves over the images seen
 
 const hidden = new Set(); // names of curves
-const plots = ["losses", "lr", "pace"].map((name) => makePlot(byId(`plot-${name}`)));
+const plots = ["losses", "metrics", "lr", "pace"].map((name) => makePlot(byId(`plot-${name}`)));
+const [lossPlot, metricPlot, ratePlot, pacePlot] = plots;
 let scaled = false; // whether the scale has been chosen
 let xs = [], epochs = [], curves = []; // curves: {name, colour, values, smooth}, one per loss
 
@@ -29,26 +30,29 @@ function makePlot(host) {
 
 function drawPlots() {
   const points = lists.points.items;
-  const column = (name) => {
-    const at = news.names.indexOf(name);
+  // news.columns says of each value of a point which part of the record it is of, and its name.
+  const column = (part, name) => {
+    const at = news.columns.findIndex((c) => c[0] === part && c[1] === name);
     return points.map((point) => point[at] ?? null);
   };
-  [xs, epochs] = [column("images"), column("epoch")];
-  const losses = news.names.filter((name) => !META.includes(name));
-  curves = losses.map((name, i) => ({
+  const curvesOf = (wanted) => news.columns.filter(([part]) => part === wanted).map(([, name], i) => ({
     name, colour: COLOURS[i % COLOURS.length], dash: i < COLOURS.length ? "" : "5 3",
-    values: column(name),
+    values: column(wanted, name),
   }));
-  const lr = { name: "learning rate", colour: COLOURS[0], values: column("lr") };
-  const time = column("time_s"), data = column("data_s");
+  [xs, epochs] = [column("step", "images"), column("step", "epoch")];
+  curves = curvesOf("losses");
+  metricPlot.curves = curvesOf("metrics").map((curve) => ({ ...curve, smooth: curve.values, sparse: true }));
+  const lr = { name: "learning rate", colour: COLOURS[0], values: column("step", "lr") };
+  const time = column("speed", "time_s"), data = column("speed", "data_s");
   const pace = time.map((seconds, i) => perSecond(seconds, data[i]));
-  plots[1].curves = [{ ...lr, smooth: lr.values }];
-  plots[2].curves = [{ name: "images/s", colour: COLOURS[2], values: pace, smooth: smoothed(pace, 0.6) }];
+  ratePlot.curves = [{ ...lr, smooth: lr.values }];
+  pacePlot.curves = [{ name: "images/s", colour: COLOURS[2], values: pace, smooth: smoothed(pace, 0.6) }];
   byId("span").textContent = news.span > 1 ?
     `Each point is the mean of ${news.span} lines of the log.` : "";
   if (!scaled && xs.length) byId("log").checked = farApart();
   scaled ||= xs.length > 0;
   drawLegend();
+  drawMetricNames();
   redraw();
 }
 
@@ -78,7 +82,7 @@ function drawLegend() {
     button.dataset.curve = name;
     button.style.setProperty("--curve", colour);
     button.setAttribute("aria-pressed", String(!hidden.has(name)));
-    button.lastChild.textContent = short(news.last[name] ?? values.at(-1));
+    button.lastChild.textContent = short(news.last.losses?.[name] ?? values.at(-1));
     button.onclick = () => {
       if (!hidden.delete(name)) hidden.add(name);
       drawLegend();
@@ -88,14 +92,23 @@ function drawLegend() {
   }));
 }
 
+// Names and last values of what was measured; without any there is no such plot.
+function drawMetricNames() {
+  const { host, curves: measured } = metricPlot;
+  host.hidden = !measured.length;
+  host.querySelector("figcaption").replaceChildren("metrics", ...measured.flatMap(({ name, colour, values }) => {
+    const mark = element("i");
+    mark.style.setProperty("--curve", colour);
+    return [" ", mark, `${name} ${short(values.findLast((v) => v !== null))}`];
+  }));
+}
+
 function redraw() {
   const weight = Number(byId("smoothing").value), log = byId("log").checked;
   byId("smoothing-value").textContent = weight.toFixed(2);
   for (const curve of curves) curve.smooth = smoothed(curve.values, weight);
-  plots[0].curves = curves.filter(({ name }) => !hidden.has(name));
-  drawPlot(plots[0], log);
-  drawPlot(plots[1], false);
-  drawPlot(plots[2], false);
+  lossPlot.curves = curves.filter(({ name }) => !hidden.has(name));
+  for (const plot of plots) if (!plot.host.hidden) drawPlot(plot, log && plot === lossPlot);
 }
 
 // Lowest and highest value shown: a few outliers of the raw curves may leave the frame.
@@ -152,9 +165,10 @@ function drawPlot(plot, log) {
   }
   for (const value of xs.length > 1 ? ticks(xs[0], xs.at(-1), width / 110, false) : xs)
     parts.push(shape("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, short(value)));
-  for (const { name, colour, dash, values, smooth } of plot.curves) {
+  for (const { name, colour, dash, values, smooth, sparse } of plot.curves) {
     for (const [kind, line] of [["raw", values], ["smooth", smooth]]) {
-      const path = shape("path", { class: kind, d: pathOf(line, x, y, log), "stroke-dasharray": dash ?? "" });
+      const kinds = sparse ? `${kind} sparse` : kind, drawn = pathOf(line, x, y, log, sparse, kind);
+      const path = shape("path", { class: kinds, d: drawn, "stroke-dasharray": dash ?? "" });
       path.dataset.curve = name;
       path.style.setProperty("--curve", colour);
       parts.push(path);
@@ -163,12 +177,18 @@ function drawPlot(plot, log) {
   svg.replaceChildren(...parts);
 }
 
-function pathOf(values, x, y, log) {
+// Values that are missing are gaps; between those that are measured now and then (sparse) there is a
+// line, and a dot at each.
+function pathOf(values, x, y, log, sparse = false, kind = "smooth") {
+  const dots = sparse && kind === "raw";
   let drawn = "", gap = true;
   values.forEach((value, i) => {
     const missing = value === null || (log && value <= 0);
-    if (!missing) drawn += `${gap ? "M" : "L"}${x(xs[i]).toFixed(1)} ${y(value).toFixed(1)}`;
-    gap = missing;
+    if (!missing) {
+      drawn += `${gap || dots ? "M" : "L"}${x(xs[i]).toFixed(1)} ${y(value).toFixed(1)}`;
+      if (dots) drawn += "h0.01";
+      gap = false;
+    } else if (!sparse) gap = true;
   });
   return values.length === 1 && drawn ? drawn + "h0.01" : drawn;
 }

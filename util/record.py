@@ -1,0 +1,169 @@
+"""What a training tells of itself: which run it is, and a record for every line of its log.
+
+metrics.jsonl holds a record a line, as one flat JSON object: the fields of `Step` and of `Speed` by
+their names, a loss by its own name, a metric as "metric/<name>". A loss whose name could be taken
+for one of those is written as "loss/<name>". What is not finite is null.
+"""
+
+import json
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from util.errors import warn
+
+Figures = dict[str, float]  # name -> value, NaN where it was not finite
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the training stands; None where an older log does not tell.
+
+    Args:
+        epoch: its number, from 1.
+        iters: images seen in the epoch.
+        images: images seen in the run.
+        lr: learning rate of the first optimizer.
+    """
+
+    epoch: float | None = None
+    iters: float | None = None
+    images: float | None = None
+    lr: float | None = None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast it goes, and what it takes; None where an older log does not tell.
+
+    Args:
+        time_s: seconds an image, without waiting.
+        data_s: seconds an image that were waited for data.
+        peak_mib: the most memory so far, see `util.training.pace`.
+    """
+
+    time_s: float | None = None
+    data_s: float | None = None
+    peak_mib: float | None = None
+
+
+@dataclass(frozen=True)
+class LossGuide:
+    """What a model tells about its losses.
+
+    Args:
+        names: of all that it logs.
+        meanings: name, or pattern with `*`, -> what it measures and how it looks when all is well.
+        healthy: sentences about the losses together.
+    """
+
+    names: list[str] = field(default_factory=list)
+    meanings: dict[str, str] = field(default_factory=dict)
+    healthy: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What pages and live views may tell of a run besides what happens in it.
+
+    Args:
+        resumed: an earlier session goes on.
+        options: flag -> value.
+        differing: (flag, value, default) of the options that differ from their default.
+        networks: their layers, as text.
+        resume_command: what takes the run up again, for people.
+        losses: what their curves mean.
+    """
+
+    name: str
+    folder: Path
+    resumed: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    differing: list[tuple[str, str, str]] = field(default_factory=list)
+    networks: str = ""
+    resume_command: str = ""
+    losses: LossGuide = field(default_factory=LossGuide)
+
+
+STEP, SPEED = ([part.name for part in fields(kind)] for kind in (Step, Speed))
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the log.
+
+    Args:
+        losses: what is minimised or played for, of the last step.
+        metrics: what is measured beside it, e.g. on validation images; never taken for a loss.
+    """
+
+    step: Step
+    losses: Figures
+    speed: Speed = field(default_factory=Speed)
+    metrics: Figures = field(default_factory=dict)
+
+    def parts(self) -> dict[str, Figures]:
+        """Part ("step", "speed", "losses", "metrics") -> name -> value, of what is known."""
+        step, speed = (
+            {name: value for name, value in vars(part).items() if value is not None}
+            for part in (self.step, self.speed)
+        )
+        return {"step": step, "speed": speed, "losses": self.losses, "metrics": self.metrics}
+
+    def to_line(self) -> str:
+        """The record as a line of metrics.jsonl, without its end."""
+        flat = {_key(part, name): value for part, figures in self.parts().items()
+                for name, value in figures.items()}  # fmt: skip
+        return json.dumps({k: v if math.isfinite(v) else None for k, v in flat.items()})
+
+
+def read_records(file: Path) -> list[Record]:
+    """The records of a metrics.jsonl; none if there is no such file.
+
+    The last line may be cut off (a run that was killed, or is writing it); others that are not
+    records are left out with a warning.
+    """
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    lines = text.split("\n")
+    parsed = [(number, _record(line)) for number, line in enumerate(lines, 1) if line.strip()]
+    bad = [number for number, record in parsed if record is None and number < len(lines)]
+    if bad:
+        warn(f"{file}: line {bad[0]} is no record of losses ({len(bad)} such lines left out)")
+    return [record for _, record in parsed if record is not None]
+
+
+def _key(part: str, name: str) -> str:
+    """What a figure is called in a flat line."""
+    if part == "metrics":
+        return f"metric/{name}"
+    return f"loss/{name}" if part == "losses" and _place(name) != (part, name) else name
+
+
+def _place(key: str) -> tuple[str, str]:
+    """(part, name) of a key in a flat line."""
+    for part, names in (("step", STEP), ("speed", SPEED)):
+        if key in names:
+            return part, key
+    kind, _, name = key.partition("/")
+    part = {"metric": "metrics", "loss": "losses"}.get(kind)
+    return (part, name) if part and name else ("losses", key)
+
+
+def _record(line: str) -> Record | None:
+    try:
+        flat = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(flat, dict) or not _number(flat.get("images")) >= 0:
+        return None
+    parts: dict[str, Figures] = {"step": {}, "speed": {}, "losses": {}, "metrics": {}}
+    for key, value in flat.items():
+        part, name = _place(key)
+        parts[part][name] = _number(value)
+    step, speed = Step(**parts["step"]), Speed(**parts["speed"])
+    return Record(step, parts["losses"], speed, parts["metrics"])
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, (int, float)) else math.nan
