@@ -18,8 +18,8 @@ from util.html import HTML
 from util.images.convert import save_image, tensor2im
 from util.lazy import torch
 from util.page import PageRow
+from util.record import LossGuide, Record, RunInfo, Speed, Step
 from util.training.log import RunLog
-from util.training_page.html import About
 from util.training_page.page import TrainingPage
 
 Visuals = dict[str, "torch.Tensor | np.ndarray"]  # label -> (N, C, H, W) in [-1, 1]
@@ -80,9 +80,11 @@ class Visualizer:
         self.log = RunLog(folder, {})  # what is there is kept
         if self.use_html:
             last_row = given["epoch_count"] - 1 if given["continue_train"] else None
-            about = About(given["model"], given["gan_mode"])
-            shown = (self.name, given["display_winsize"], last_row, self.n_epochs, about)
-            self.page = TrainingPage(folder, *shown)
+            # Its model is not known here: what is said of the losses is what holds for any GAN.
+            run = RunInfo(
+                self.name, folder, given["continue_train"], given, losses=LossGuide(["D", "G"])
+            )
+            self.page = TrainingPage(run, given["display_winsize"], last_row, self.n_epochs)
             atexit.register(self.close)
 
     def reset(self) -> None:
@@ -129,8 +131,11 @@ class Visualizer:
         self.iters = iters
         values = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
         line = f"(epoch: {epoch}, iters: {iters}, time: {t_comp:.3f}, data: {t_data:.3f}) {values}"
-        record = {"epoch": epoch, "iters": iters, "images": self.before + iters}
-        record |= {"time_s": round(t_comp, 6), "data_s": round(t_data, 6), **losses}
+        step, speed = (
+            Step(epoch, iters, self.before + iters),
+            Speed(round(t_comp, 6), round(t_data, 6)),
+        )
+        record = Record(step, losses, speed)
         say(line)
         self.log.log(line, record)
         if self.page is not None:

@@ -11,6 +11,7 @@ import models
 from options import test_options, train_options
 from tests.helpers import golden
 from util.errors import UserError
+from util.trackers import asked_trackers
 
 
 def parse(*argv: str, test: bool = False):
@@ -187,7 +188,7 @@ def test_gpu_ids_minus_one_is_the_cpu_and_old_display_flags_are_accepted():
     flags = "--gpu_ids -1 --display_id 1 --display_port 8097 --display_server http://localhost"
     opt = parse(*flags.split(), "--display_env", "main", "--display_ncols", "4")[1]
     assert (opt.device, opt.gpu_ids) == ("cpu", [])
-    assert train_options.services(opt) == {
+    assert asked_trackers(vars(opt)) == {
         "visdom": {"server": "http://localhost", "port": 8097, "env": "main", "columns": 4}
     }
 
@@ -205,7 +206,7 @@ def test_gpu_ids_minus_one_is_the_cpu_and_old_display_flags_are_accepted():
     ],
 )
 def test_the_live_views_asked_for(flags, views):
-    assert list(train_options.services(parse(*flags.split())[1])) == views
+    assert list(asked_trackers(vars(parse(*flags.split())[1]))) == views
 
 
 def test_the_seed_is_drawn_and_recorded_if_absent():

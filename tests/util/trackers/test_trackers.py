@@ -19,6 +19,7 @@ import torch
 
 from tests.helpers import CHROMIUM, ROOT, TINY, environment, make_aligned, metrics, needs_browser
 from tests.helpers import train as run_train
+from util import trackers as package
 from util.errors import UserError
 from util.page import PageRow
 from util.record import Record, RunInfo, Speed, Step
@@ -247,6 +248,97 @@ def test_a_server_that_dies_in_the_middle(monkeypatch, server, capsys):
     assert len(said) == 1 and "ConnectionError" in said[0]
 
 
+# A tracker in a file of its own.
+
+PLUG_IN = """
+from util.trackers.base_tracker import Tracker
+
+class DiaryTracker(Tracker):
+    install = "pip install diary"
+
+    @staticmethod
+    def add_flags(parser):
+        parser.add_argument("--diary_file", default="diary.txt", help="where the diary goes")
+        parser.add_argument("--old_diary", action="store_true", help="old form of --track diary")
+
+    @staticmethod
+    def asked(values):
+        return values["old_diary"]
+
+    @staticmethod
+    def settings(values):
+        return {"file": values["diary_file"]}
+
+    def __init__(self, run, file):
+        super().__init__(run)
+        IMPORT
+        self.file = run.folder / file
+
+    def log(self, record):
+        with open(self.file, "a") as diary:
+            diary.write(f"{record.step.images} {list(record.losses)} {list(record.metrics)}\\n")
+
+    def show(self, row, pictures):
+        pass
+"""
+
+
+@pytest.fixture
+def plug_in(tmp_path, monkeypatch):
+    """Writes a file of a tracker where trackers are found."""
+    folder = tmp_path / "plug-ins"
+    folder.mkdir()
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    monkeypatch.delitem(sys.modules, "util.trackers.diary_tracker", raising=False)
+
+    def write(text: str) -> None:
+        (folder / "diary_tracker.py").write_text(text)
+
+    yield write
+    sys.modules.pop("util.trackers.diary_tracker", None)
+
+
+@pytest.mark.parametrize("asked", [["--track", "diary"], ["--old_diary"]])
+def test_a_tracker_in_one_file_has_its_flags_and_is_started(plug_in, capsys, asked):
+    plug_in(PLUG_IN.replace("IMPORT", ""))
+    with pytest.raises(SystemExit):
+        run_train("--help")
+    manual = capsys.readouterr().out
+    assert "--diary_file" in manual and "diary,tensorboard" in manual
+    make_aligned(Path("D"), 2)
+    run_train(*RUN, "--name", "N", *asked, "--diary_file", "my.txt", "--n_epochs", 1)
+    losses = ["G_GAN", "G_L1", "D_real", "D_fake"]
+    assert (Path("checkpoints/N/my.txt")).read_text() == f"1 {losses} []\n2 {losses} []\n"
+
+
+def test_a_tracker_whose_package_is_missing_says_what_to_type(plug_in, capsys):
+    plug_in(PLUG_IN.replace("IMPORT", "import no_such_diary"))
+    train_like_the_plain_run("N", "--track", "diary")
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "--track" in line]
+    assert "no_such_diary" in said and "to install it: pip install diary" in said
+
+
+@pytest.mark.parametrize("text", ["import no_such_diary", "class Diary", "class Other: pass"])
+def test_a_file_that_cannot_be_read_is_told_and_in_nobodys_way(plug_in, capsys, text):
+    plug_in(text)
+    train_like_the_plain_run("N", "--track", "diary")
+    said = capsys.readouterr().err
+    assert "util/trackers/diary_tracker.py cannot be used: " in said
+
+
+def test_a_metric_is_told_to_the_views_beside_the_losses(server, tmp_path):
+    tracker = server.tracker(tmp_path, "metrics")
+    for images in range(1, 4):
+        tracker.log(record(images, {"psnr": 20.0} if images == 2 else None))
+    panes = server.panes("metrics")
+    assert [curve["name"] for curve in panes["losses"]["content"]["data"]] == ["G_L1"]
+    (curve,) = panes["metrics"]["content"]["data"]
+    assert (curve["x"], curve["y"]) == ([2], [20])
+    needed("tensorboard")
+    tags = tensorboard_events(tmp_path, range(1, 3), metrics={"psnr": 20.0}).Tags()["scalars"]
+    assert "metric/psnr" in tags and "loss/psnr" not in tags and "loss/G_L1" in tags
+
+
 # Each service.
 
 
@@ -277,14 +369,14 @@ def test_tensorboard_hides_what_a_resumed_run_does_again(tmp_path):
     assert [event.step for event in again.Scalars("loss/G_L1")] == [1, 2, 3, 4, 5]
 
 
-def tensorboard_events(folder: Path, images: range, resumed: bool = False):
+def tensorboard_events(folder: Path, images: range, resumed: bool = False, metrics=None):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from util.trackers.tensorboard_tracker import TensorboardTracker
 
     tracker = TensorboardTracker(info(folder, resumed))
     for seen in images:
-        tracker.log(record(seen))
+        tracker.log(record(seen, metrics))
     tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
     tracker.close()
     return EventAccumulator(str(folder / "tensorboard")).Reload()
@@ -299,10 +391,11 @@ def test_wandb_keeps_an_offline_run_that_can_be_read_back(tmp_path, monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path))
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
     tracker = WandbTracker(info(tmp_path), "project")
-    tracker.log(record(4, G_L1=0.25))
+    tracker.log(record(4, {"psnr": 21.0}, G_L1=0.25))
     tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
     tracker.close()
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    eventually(lambda: "exit" in kinds_of(file))  # W&B writes in a process of its own
     records = list(wandb_records(file.read_bytes()))
     (run,) = [r.run for r in records if r.WhichOneof("record_type") == "run"]
     assert (run.project, run.display_name) == ("project", "run")
@@ -310,6 +403,7 @@ def test_wandb_keeps_an_offline_run_that_can_be_read_back(tmp_path, monkeypatch)
     assert config["name"] == NASTY
     rows = [row_of(r.history) for r in records if r.WhichOneof("record_type") == "history"]
     assert rows[0]["loss/G_L1"] == 0.25 and rows[0]["images"] == 4
+    assert rows[0]["metric/psnr"] == 21 and "loss/psnr" not in rows[0]
     assert rows[1]["pictures/real_A/height"] == 8 and rows[1]["images"] == 4
     assert NASTY in (file.parent / "files" / "networks.txt").read_text()
     assert random.getstate() == before[0] and np.random.get_state()[1].tolist() == before[1]
@@ -328,6 +422,10 @@ def test_wandb_goes_offline_if_its_server_does_not_answer(tmp_path, monkeypatch,
     with socket.create_server(("127.0.0.1", 0)) as answers:
         settings.base_url = f"http://127.0.0.1:{answers.getsockname()[1]}"
         assert wandb_tracker._possible_mode() == "online"
+
+
+def kinds_of(file: Path) -> list[str]:
+    return [record.WhichOneof("record_type") for record in wandb_records(file.read_bytes())]
 
 
 def row_of(history) -> dict:
