@@ -21,12 +21,14 @@ class ColorizationModel(Pix2PixModel):
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool
     ) -> argparse.ArgumentParser:
+        """pix2pix's flags, on photographs turned into L and ab."""
         Pix2PixModel.modify_commandline_options(parser, is_train)
         parser.set_defaults(dataset_mode="colorization")
         return parser
 
     @staticmethod
     def check_options(opt: argparse.Namespace) -> None:
+        """Refuse channels and a direction other than from L to ab."""
         for flag, needed in (("input_nc", 1), ("output_nc", 2), ("direction", "AtoB")):
             if (given := getattr(opt, flag)) != needed:
                 raise UserError(
@@ -39,5 +41,6 @@ class ColorizationModel(Pix2PixModel):
         self.visual_names = ["real_A", "real_B_rgb", "fake_B_rgb"]
 
     def compute_visuals(self) -> None:
+        """L (N, 1, H, W) with the true and the given ab (N, 2, H, W), as RGB (N, 3, H, W)."""
         self.real_B_rgb = lab.lab_to_rgb(self.real_A, self.real_B)
         self.fake_B_rgb = lab.lab_to_rgb(self.real_A, self.fake_B)

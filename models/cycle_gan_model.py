@@ -38,6 +38,7 @@ class CycleGANModel(BaseModel):
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool
     ) -> argparse.ArgumentParser:
+        """Weights of the losses; by default without dropout."""
         parser.set_defaults(no_dropout=True)  # the paper's generators have none
         if is_train:
             add = parser.add_argument
@@ -52,6 +53,7 @@ class CycleGANModel(BaseModel):
 
     @staticmethod
     def check_options(opt: argparse.Namespace) -> None:
+        """Refuse an identity loss between images of different channels."""
         if opt.isTrain and opt.lambda_identity > 0 and opt.input_nc != opt.output_nc:
             raise UserError(
                 f"--lambda_identity {opt.lambda_identity:g} compares images of A and B, but "
@@ -84,17 +86,21 @@ class CycleGANModel(BaseModel):
             self.optimizer_D = self.adam(self.netD_A, self.netD_B)
 
     def set_input(self, input: dict) -> None:
+        """real_A (N, input_nc, H, W) and real_B (N, output_nc, H, W), unpaired, in [-1, 1]."""
         self.real_A, self.real_B = self.source_and_target(input)
 
     def forward(self) -> None:
+        """Both cycles: A -> B -> A and B -> A -> B."""
         self.forward_cycle()
         self.backward_cycle()
 
     def forward_cycle(self) -> None:
+        """fake_B (N, output_nc, H, W) and rec_A, shaped as real_A, in [-1, 1]."""
         self.fake_B = self.netG_A(self.real_A)  # G_A(A)
         self.rec_A = self.netG_B(self.fake_B)  # G_B(G_A(A))
 
     def backward_cycle(self) -> None:
+        """fake_A (N, input_nc, H, W) and rec_B, shaped as real_B, in [-1, 1]."""
         self.fake_A = self.netG_B(self.real_B)  # G_B(B)
         self.rec_B = self.netG_A(self.fake_A)  # G_A(G_B(B))
 
@@ -108,30 +114,33 @@ class CycleGANModel(BaseModel):
         return loss, penalty
 
     def backward_D_A(self) -> None:
+        """D_A tells B from the history of G_A(A)."""
         fake_B = self.fake_B_pool.query(self.fake_B.detach())
         self.loss_D_A, self.loss_D_A_penalty = self.backward_D_basic(
             self.netD_A, self.real_B, fake_B
         )
 
     def backward_D_B(self) -> None:
+        """D_B tells A from the history of G_B(B)."""
         fake_A = self.fake_A_pool.query(self.fake_A.detach())
         self.loss_D_B, self.loss_D_B_penalty = self.backward_D_basic(
             self.netD_B, self.real_A, fake_A
         )
 
     def forward_losses(self) -> torch.Tensor:
-        """Of A -> B -> A."""
+        """Of A -> B -> A: GAN(D_A(G_A(A))) + lambda_A * |G_B(G_A(A)) - A|."""
         self.loss_G_A = self.criterionGAN(self.netD_A(self.fake_B), True)
         self.loss_cycle_A = self.criterionCycle(self.rec_A, self.real_A) * self.opt.lambda_A
         return self.loss_G_A + self.loss_cycle_A
 
     def backward_losses(self) -> torch.Tensor:
-        """Of B -> A -> B."""
+        """Of B -> A -> B: GAN(D_B(G_B(B))) + lambda_B * |G_A(G_B(B)) - B|."""
         self.loss_G_B = self.criterionGAN(self.netD_B(self.fake_A), True)
         self.loss_cycle_B = self.criterionCycle(self.rec_B, self.real_B) * self.opt.lambda_B
         return self.loss_G_B + self.loss_cycle_B
 
     def identity_loss_A(self) -> torch.Tensor | float:
+        """lambda_identity * lambda_B * |G_A(B) - B|, or 0.0 for lambda_identity 0."""
         self.loss_idt_A, weight = 0.0, self.opt.lambda_B * self.opt.lambda_identity
         if self.opt.lambda_identity > 0:
             self.idt_A = self.netG_A(self.real_B)  # G_A(B), should be B
@@ -139,6 +148,7 @@ class CycleGANModel(BaseModel):
         return self.loss_idt_A
 
     def identity_loss_B(self) -> torch.Tensor | float:
+        """lambda_identity * lambda_A * |G_B(A) - A|, or 0.0 for lambda_identity 0."""
         self.loss_idt_B, weight = 0.0, self.opt.lambda_A * self.opt.lambda_identity
         if self.opt.lambda_identity > 0:
             self.idt_B = self.netG_B(self.real_A)  # G_B(A), should be A
@@ -146,6 +156,7 @@ class CycleGANModel(BaseModel):
         return self.loss_idt_B
 
     def backward_G(self) -> None:
+        """Gradients of G_A and G_B: of both cycles and both identities, in one sum."""
         self.loss_G = (
             self.forward_losses() + self.backward_losses()
             + self.identity_loss_A() + self.identity_loss_B()
@@ -172,6 +183,7 @@ class CycleGANModel(BaseModel):
                 self.loss_G = self.loss_G + loss.detach()
 
     def optimize_parameters(self) -> None:
+        """A step of G_A and G_B together, then a step of D_A and D_B."""
         # G_A and G_B, with both D frozen
         self.set_requires_grad([self.netD_A, self.netD_B], False)
         self.optimizer_G.zero_grad()

@@ -122,4 +122,5 @@ class _AsWritten(nn.Module):
         self.net = net
 
     def forward(self, image: torch.Tensor, layers: Sequence[Layer]) -> Result:
+        """(N, C, H, W) -> (output, features of `layers`)."""
         return type(self.net).forward(self.net, image, layers)

@@ -28,6 +28,7 @@ class Pix2PixModel(BaseModel):
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool
     ) -> argparse.ArgumentParser:
+        """The paper's networks and data, and the weight of its L1 loss."""
         parser.set_defaults(norm="batch", netG="unet_256", dataset_mode="aligned")
         if is_train:
             parser.set_defaults(pool_size=0, gan_mode="vanilla")
@@ -51,10 +52,12 @@ class Pix2PixModel(BaseModel):
             self.optimizer_D = self.adam(self.netD)
 
     def set_input(self, input: dict) -> None:
+        """real_A (N, input_nc, H, W) and real_B (N, output_nc, H, W), pairs, in [-1, 1]."""
         self.real_A, self.real_B = self.source_and_target(input)
 
     def forward(self) -> None:
-        self.fake_B = self.netG(self.real_A)  # G(A)
+        """fake_B = G(A), (N, output_nc, H, W) in [-1, 1]."""
+        self.fake_B = self.netG(self.real_A)
 
     def backward_D(self) -> None:
         """D tells (A, B) from (A, G(A)); its loss is halved to slow it down (section 3.3)."""
@@ -67,7 +70,7 @@ class Pix2PixModel(BaseModel):
         self.loss_D.backward()
 
     def backward_G(self) -> None:
-        """G fools D and stays near B."""
+        """G fools D and stays near B: GAN(D(A, G(A))) + lambda_L1 * |G(A) - B|."""
         fake_AB = torch.cat([self.real_A, self.fake_B], 1)
         self.loss_G_GAN = self.criterionGAN(self.netD(fake_AB), True)
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
@@ -75,6 +78,7 @@ class Pix2PixModel(BaseModel):
         self.loss_G.backward()
 
     def optimize_parameters(self) -> None:
+        """A step of D, then a step of G."""
         self.forward()
         # D
         self.set_requires_grad(self.netD, True)

@@ -41,15 +41,15 @@ class TemplateModel(BaseModel):
             self.optimizer = self.adam(self.netG)
 
     def set_input(self, input: dict) -> None:
-        """Unpack a batch."""
+        """Unpack a batch: data_A (N, input_nc, H, W), data_B (N, output_nc, H, W) in [-1, 1]."""
         self.data_A, self.data_B = self.source_and_target(input)
 
     def forward(self) -> None:
-        """Compute the output; test calls this too."""
-        self.output = self.netG(self.data_A)  # (N, output_nc, H, W) in [-1, 1]
+        """output = G(A), (N, output_nc, H, W) in [-1, 1]; test calls this too."""
+        self.output = self.netG(self.data_A)
 
     def backward(self) -> None:
-        """Compute losses and gradients."""
+        """The loss, lambda_regression * |G(A) - B|, and its gradients."""
         self.loss_G = self.criterionLoss(self.output, self.data_B) * self.opt.lambda_regression
         self.loss_G.backward()
 

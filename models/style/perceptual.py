@@ -41,6 +41,7 @@ class Preprocess(nn.Module):
         self.bgr = bgr
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) in [-1, 1] -> the same shape, in the classifier's range."""
         channels = image.flip(1) if self.bgr else image
         return ((channels + 1) / 2 - self.mean) * self.scale
 
@@ -258,6 +259,7 @@ class ContentLoss(nn.Module):
         self.weight = weight
 
     def forward(self, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """A scalar, of two (N, C, H, W)."""
         return self.weight * F.mse_loss(features, target)
 
 
@@ -282,4 +284,5 @@ class TotalVariationLoss(nn.Module):
         self.weight = weight
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """A scalar, of (N, C, H, W)."""
         return self.weight * (image.diff(dim=2).square().mean() + image.diff(dim=3).square().mean())
