@@ -39,7 +39,6 @@ from util.downloads import records as download_records
 from util.downloads.download import Fetched
 from util.downloads.unpack import unpack
 from util.downloads.web import PATIENCE, Patience
-from util.downloads.work_folder import work_folder
 from util.errors import (
     CANNOT_WRITE,
     OneLineParser,
@@ -96,13 +95,16 @@ class GetData:
         """
         name = self._ask() if dataset is None else self._known(dataset)
         folder = Path(save_path) / (f"{name}_pretrained" if self.model else name)
-        if self._is_there(folder, name):
-            self.say(f"{_typed(folder)} is there already: nothing is downloaded")
-        else:
+        is_there = self._is_there(folder, name)
+        if not is_there:
             source = self._source(self.shelf.file(name))
             target = Path(os.path.realpath(folder))  # it may be a link to a larger disk
-            with _running(), work_folder(target) as work:
-                self._get(name, source, target, work, Path(save_path))
+            with _running(), download_records.work_folder(target) as work:
+                is_there = self._is_there(folder, name)  # another process may have just ended
+                if not is_there:
+                    self._get(name, source, target, work, Path(save_path))
+        if is_there:
+            self.say(f"{_typed(folder)} is there already: nothing is downloaded")
         self._say_next(folder, name)
         return os.path.abspath(folder)
 
@@ -203,13 +205,13 @@ class GetData:
             download_records.check(records, key, fetched, self.sha256 or published.PINNED.get(key))
             ready = self._weights(file, work) if self.model else self._unpacked(file, work)
         except UserError:
-            shutil.rmtree(work)  # a bad file is of no use next time
+            download_records.empty(work)  # a bad file is of no use next time
             raise
         download_records.add(records, key, fetched)
         if self.model:
             target.mkdir(exist_ok=True)
         os.replace(ready, target / "latest_net_G.pth" if self.model else target)
-        shutil.rmtree(work)
+        download_records.empty(work)
         self.say(f"{name}: {fetched.size / 1e6:.1f} MB, SHA-256 {fetched.sha256}")
 
     def _weights(self, file: Path, work: Path) -> Path:
@@ -232,7 +234,7 @@ class GetData:
         return inside[0] if len(inside) == 1 and inside[0].is_dir() else root
 
     def _say_next(self, folder: Path, name: str) -> None:
-        line = published.command_to_train(folder)
+        line = published.command_to_train(self.technique, name, folder)
         if self.model:
             line = published.command_to_test(self.technique, name, folder)
         self.say(f"{_typed(folder)} is ready" + (f"; next:\n    {line}" if line else ""))

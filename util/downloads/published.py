@@ -34,6 +34,11 @@ DATA_SETS = {
         "facades", "maps", "edges2shoes", "edges2handbags", "night2day")),
 }  # fmt: skip
 
+# Data set -> a run's name and the flags that train it, where its layout does not tell.
+TRAIN_FLAGS = {
+    ("cyclegan", "mini_colorization"): ("mini_colorization", "--model colorization"),
+    ("pix2pix", "facades"): ("facades_pix2pix", "--model pix2pix --direction BtoA"),
+}
 # Name -> flags with which test.py tries the weights.
 MODEL_FLAGS = {
     "cyclegan": {
@@ -95,16 +100,15 @@ def command_to_test(technique: str, name: str, folder: Path) -> str:
     )
 
 
-def command_to_train(folder: Path) -> str:
-    """What to type to train on a data set, told by its folders; empty if they say nothing."""
-    where = folder if folder.is_absolute() else f"./{folder}"
-    name, more = f"{folder.name}_pix2pix", "--model pix2pix"
-    if (folder / "trainA").is_dir():
-        name, more = f"{folder.name}_cyclegan", "--model cycle_gan"
-    elif not (folder / "train").is_dir():
+def command_to_train(technique: str, name: str, folder: Path) -> str:
+    """What to type to train on the data set in `folder`: with its own flags, or else those of its
+    layout; empty if that says nothing."""
+    unpaired = (folder / "trainA").is_dir()
+    if not unpaired and not (folder / "train").is_dir():
         return ""
-    elif folder.name == "mini_colorization":
-        name, more = folder.name, "--model colorization"
-    elif folder.name == "facades":
-        more += " --direction BtoA"
-    return f"python train.py --dataroot {where} --name {name} {more}"
+    where = folder if folder.is_absolute() else f"./{folder}"
+    run, flags = f"{folder.name}_pix2pix", "--model pix2pix"
+    if unpaired:
+        run, flags = f"{folder.name}_cyclegan", "--model cycle_gan"
+    run, flags = TRAIN_FLAGS.get((technique, name), (run, flags))
+    return f"python train.py --dataroot {where} --name {run} {flags}"

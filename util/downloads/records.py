@@ -1,13 +1,57 @@
-"""What was downloaded into a folder: where each file came from, and its SHA-256."""
+"""What was downloaded into a folder: where each file came from, and its SHA-256; and the place for
+what is not finished."""
 
+import contextlib
 import json
+import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from util.downloads.download import Fetched, write_json
-from util.errors import UserError
+from util.errors import CANNOT_WRITE, UserError
 
 FILE = ".downloads.json"
+LOCK = ".lock"  # in a folder of what is not finished, while a process has it
+
+
+@contextlib.contextmanager
+def work_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target`, this process's alone; what stays in it is for the next try.
+
+    Raises:
+        UserError: another process has it.
+    """
+    work = target.with_name(f".{target.name}.part")
+    work.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(work / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"{target}: another process is downloading it; wait for it") from None
+    except OSError as error:
+        if error.errno in CANNOT_WRITE:
+            raise
+        # some network file systems cannot lock
+    try:
+        yield work
+    finally:
+        with contextlib.suppress(OSError):  # Windows deletes it when it is released
+            (work / LOCK).unlink()
+        lock.release()
+        with contextlib.suppress(OSError):
+            work.rmdir()  # if nothing is in it
+
+
+def empty(work: Path) -> None:
+    """Delete what is in a work folder, which stays this process's."""
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 def read(folder: Path) -> dict[str, dict]:

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import os
+import platform
 import shutil
 import stat
 import tarfile
@@ -37,15 +38,17 @@ def unpack(archive: Path, folder: Path, max_entries: int = MAX_ENTRIES) -> None:
     are not believed. Rights and owners in it are ignored.
 
     Raises:
-        UserError: refused or damaged; nothing is left then.
+        UserError: refused or damaged; nothing is left then. Or Python is too old.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise UserError(f"Python {platform.python_version()}: archives need 3.11.4 or newer")
     limit = max(MAX_RATIO * archive.stat().st_size, ALWAYS_ALLOWED)
     part = folder.with_name(f".{folder.name}.unpacking")
     if part.exists():
         shutil.rmtree(part)  # of a process that was killed
     part.mkdir(parents=True)
     try:
-        _fill(part, _entries(archive, limit), limit, max_entries)
+        _fill(part, _entries(archive, part, limit), limit, max_entries)
         part.rename(folder)
     except _Refused as why:
         raise UserError(f"{archive.name}: refused: {why}; nothing was unpacked") from None
@@ -59,13 +62,13 @@ def unpack(archive: Path, folder: Path, max_entries: int = MAX_ENTRIES) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _entries(archive: Path, limit: int) -> Iterator[Entry]:
+def _entries(archive: Path, folder: Path, limit: int) -> Iterator[Entry]:
     with open(archive, "rb") as file:
         start = file.read(512)
     if start.startswith(b"PK"):
         return _zip_entries(archive)
     if start.startswith(b"\x1f\x8b") or start[257:262] == b"ustar":
-        return _tar_entries(archive, start.startswith(b"\x1f\x8b"), limit)
+        return _tar_entries(archive, folder, start.startswith(b"\x1f\x8b"), limit)
     raise _Refused("neither a zip nor a tar archive")
 
 
@@ -132,14 +135,13 @@ def _zip_entries(archive: Path) -> Iterator[Entry]:
                     yield name, content, info.file_size
 
 
-def _tar_entries(archive: Path, gzipped: bool, limit: int) -> Iterator[Entry]:
+def _tar_entries(archive: Path, folder: Path, gzipped: bool, limit: int) -> Iterator[Entry]:
     with (gzip.open if gzipped else open)(archive, "rb") as stream:
         metered = _Metered(stream)
         with tarfile.open(fileobj=metered, mode="r|", tarinfo=_Header) as opened:
             while member := opened.next():
                 opened.members.clear()  # it would keep them all
-                if member.issparse() or not (member.isreg() or member.isdir()):
-                    raise _Refused(f"{_shown(member.name)} is a link or a device")
+                _check_member(member, folder)
                 metered.left = HEADER_BYTES + max(member.size, 0)
                 content = None if member.isdir() else opened.extractfile(member)
                 yield member.name, content, member.size
@@ -147,6 +149,20 @@ def _tar_entries(archive: Path, gzipped: bool, limit: int) -> Iterator[Entry]:
         metered.left = limit
         while metered.read(CHUNK):
             pass  # to the end, where gzip keeps its check sum
+
+
+def _check_member(member: tarfile.TarInfo, folder: Path) -> None:
+    """Python's rules for what comes from elsewhere; and no links, harmless ones neither."""
+    odd = member.issparse() or member.islnk() or member.issym()
+    try:
+        tarfile.data_filter(member, str(folder))
+    except tarfile.SpecialFileError:
+        odd = True
+    except tarfile.FilterError as error:
+        if not odd:
+            raise _Refused(f"{_shown(member.name)} leads out of the folder") from error
+    if odd:
+        raise _Refused(f"{_shown(member.name)} is a link or a device")
 
 
 class _Metered:

@@ -23,7 +23,7 @@ import torch
 from options import test_options, train_options
 from tests.helpers import ROOT, environment
 from tests.util.downloads.file_server import FileServer
-from util.downloads import download, get_data, published, unpack, web, work_folder
+from util.downloads import download, get_data, published, records, unpack, web
 from util.downloads.get_data import GetData, main
 from util.downloads.web import Patience
 from util.errors import UserError
@@ -174,10 +174,13 @@ def test_every_command_that_is_suggested_parses():
         for name in flags:
             command = published.command_to_test(technique, name, Path("X/N_pretrained"))
             assert test_options.TestOptions().parse(shlex.split(command)[2:])
-    for name, folder, model in (("a", "trainA", "cycle_gan"), ("facades", "train", "pix2pix"),
-                                ("mini_colorization", "train", "colorization")):  # fmt: skip
+    for technique, name, folder, model in (("cyclegan", "a", "trainA", "cycle_gan"),
+                                           ("pix2pix", "facades", "train", "pix2pix"),
+                                           ("cyclegan", "mini_colorization", "train",
+                                            "colorization")):  # fmt: skip
+        assert published.command_to_train(technique, name, Path(name)) == ""
         (Path(name) / folder).mkdir(parents=True)
-        argv = shlex.split(published.command_to_train(Path(name)))[2:]
+        argv = shlex.split(published.command_to_train(technique, name, Path(name)))[2:]
         opt = train_options.TrainOptions().parse(argv)
         assert (opt.model, opt.dataroot) == (model, f"./{name}")
         assert opt.direction == ("BtoA" if name == "facades" else "AtoB")
@@ -561,10 +564,20 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(server, capfd):
     assert not server.requests
 
 
-def test_the_folder_of_a_process_that_just_ended_is_not_taken(server, capfd, monkeypatch):
-    monkeypatch.setattr(work_folder.fcntl, "flock", lambda *args: shutil.rmtree("datasets"))
-    line = error_of(capfd, "cyclegan", "maps", "--mirror", server.url, code=1)
-    assert "has just ended with it; try again" in line and everything() == []
+def test_what_another_process_has_just_finished_is_taken_as_it_is(server, capfd, monkeypatch):
+    acquire, argv = records.FileLock.acquire, ["cyclegan", "maps", "--mirror", server.url]
+
+    def late(lock: records.FileLock) -> object:
+        shutil.rmtree("datasets/.maps.part")  # as a process leaves it that has ended with it
+        Path("datasets/maps").mkdir()
+        Path("datasets/maps/1.jpg").touch()
+        return acquire(lock)
+
+    monkeypatch.setattr(records.FileLock, "acquire", late)
+    assert main(argv) == 0
+    assert "is there already: nothing is downloaded" in capfd.readouterr().out
+    assert everything() == ["datasets", "datasets/maps", "datasets/maps/1.jpg"]
+    assert not server.requests
 
 
 def test_two_at_a_time_do_not_disturb_each_other(server, capfd):

@@ -227,3 +227,10 @@ def test_what_is_no_archive_is_refused(room, start):
     path = room / "a.zip"
     path.write_bytes(start + os.urandom(600) if start else b"")
     assert_refused(path, "neither|damaged")
+
+
+def test_an_old_python_is_told_in_one_line(room, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter")
+    monkeypatch.setattr(unpack_module.platform, "python_version", lambda: "3.11.3")
+    line = "^Python 3.11.3: archives need 3.11.4 or newer$"
+    assert_refused(make_tar(room / "a.tar", ("x", b"1")), line)
