@@ -22,8 +22,7 @@ from util import distributed
 from util.errors import one_line_errors, say
 from util.seed import seed_everything
 from util.training.checkpointer import Checkpointer, resumed_progress
-from util.training.lock import run_lock
-from util.training.run_folder import make_room
+from util.training.run_folder import make_room, run_lock
 from util.training.signals import SignalHandler
 from util.training.visualizer import Visualizer, describe_step
 

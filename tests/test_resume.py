@@ -1,9 +1,12 @@
 """A run that was interrupted and goes on equals one that was not, bit for bit."""
 
+import errno
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,7 +32,6 @@ from tests.helpers import train as run_train
 from util import atomic
 from util.checkpoints.checkpoint import find_checkpoint, list_checkpoints, save_checkpoint
 from util.checkpoints.weights import load_file
-from util.threads import BackgroundThread
 
 CPU = ["--gpu_ids", "-1"]
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", "1"]
@@ -378,23 +380,13 @@ class TestFailingDisks:
         assert [f.name for f in (run / "snapshots").iterdir()] == ["0001"]
         assert not list_checkpoints(run)[0].damage()
 
-    def test_a_save_that_fails_once_is_tried_again(
-        self, tmp_path, pairs, failing, monkeypatch, capsys
-    ):
+    def test_a_save_that_fails_once_is_tried_again(self, tmp_path, pairs, failing, capsys):
         failing["to"] = 3
-        real = BackgroundThread.put
-
-        def put(writer, *job):  # else it depends on the machine in which step the failure is heard
-            job = real(writer, *job)
-            writer.wait()
-            return job
-
-        monkeypatch.setattr(BackgroundThread, "put", put)
         run_train(*pairs, *PIX2PIX, *epochs(2), "--name", "p", "--save_latest_freq", 4)
         assert "trying once more" in capsys.readouterr().err
         images = [unit.manifest["progress"]["images"]
                   for unit in list_checkpoints(tmp_path / "checkpoints" / "p")]  # fmt: skip
-        assert images == [10, 9]
+        assert images == [10, 8]
 
 
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path, pairs, monkeypatch, capsys):
@@ -555,6 +547,53 @@ def test_a_lock_of_another_machine_is_believed_while_it_is_fresh(tmp_path, pairs
     assert "in use by process 1 on elsewhere" in capsys.readouterr().err
     os.utime(lock, (time.time() - 1000,) * 2)
     run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+
+
+def test_the_lock_of_an_earlier_version_is_believed_while_its_process_lives(
+    tmp_path, pairs, capsys
+):
+    """It locked nothing, but wrote who it was, and touched its file."""
+    lock = tmp_path / "checkpoints" / ".p.lock"
+    lock.parent.mkdir()
+    space = os.readlink("/proc/self/ns/pid") if Path("/proc/self/ns/pid").exists() else None
+    holder = {"host": socket.gethostname(), "space": space, "started": "5"}
+    lock.write_text(json.dumps(holder | {"pid": os.getpid()}))
+    written = lock.read_text()
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", expect=2)
+    assert f"in use by process {os.getpid()} on " in capsys.readouterr().err
+    assert lock.read_text() == written
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lock.write_text(json.dumps(holder | {"pid": gone.pid}))
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+    assert f"process {gone.pid} is gone; taking over" in capsys.readouterr().err
+    assert not lock.exists()
+
+
+def test_a_killed_run_holds_no_lock_through_its_loader_processes(tmp_path, pairs, capsys):
+    process = start(tmp_path, *pairs, *PIX2PIX, "--name", "p", "--num_threads", 2, *epochs(1000))
+    wait_for(process, "(epoch: 1")
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    children = workers.read_text().split() if workers.exists() else []
+    for child in children:
+        os.kill(int(child), signal.SIGSTOP)  # they would end by themselves, some time later
+    try:
+        process.kill()
+        process.wait()
+        run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+        assert f"process {process.pid} is gone; taking over" in capsys.readouterr().err
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_file_system_without_locks_is_told_and_used(tmp_path, pairs, monkeypatch, capsys):
+    def flock(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+    assert "no locks on this file system" in capsys.readouterr().err
+    assert [f.name for f in (tmp_path / "checkpoints").iterdir()] == ["p"]
 
 
 def test_an_empty_folder_of_the_user_stays(tmp_path, pairs):

@@ -1,11 +1,116 @@
-"""The folder of a new run: an earlier run of the same name is kept."""
+"""The folder of a run: held by one process at a time; an earlier run of its name is kept."""
 
+from __future__ import annotations
+
+import contextlib
+import errno
 import itertools
+import json
 import os
 import shutil
+import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from util.errors import UserError, say
+from util.errors import UserError, say, warn
+from util.lazy import Lazy
+
+filelock = Lazy("filelock")
+
+# Of network file systems without locks.
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
+# An earlier version locked nothing: it wrote its pid and start into the lock file, and touched it
+# every 15 s. Such a holder is believed alive for so long after its last touch.
+STALE_S = 90.0
+
+
+@contextlib.contextmanager
+def run_lock(run_dir: str | Path, wanted: bool = True) -> Iterator[None]:
+    """Hold the run's name; the lock file stands beside the folder, which may be renamed meanwhile.
+
+    The system frees the lock when its process ends, in whatever way. On a network file system the
+    lock is seen by other machines if that system passes it on (NFS 4, Lustre with `-o flock`); one
+    without any locks gets a warning, and the run goes on.
+
+    Args:
+        wanted: else nothing is done.
+
+    Raises:
+        UserError: another process holds it, or the folder cannot be written.
+    """
+    if not wanted:
+        yield
+        return
+    folder = Path(run_dir)
+    file = folder.parent / f".{folder.name}.lock"
+    made = not folder.parent.exists()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = _acquire(file, folder.name)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}); choose another --checkpoints_dir"
+        ) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows deletes no file that is open
+            file.unlink()  # while it is held: whoever opened it meanwhile sees that it is gone
+        lock.release()
+        if made:
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()  # made for the lock, and nothing was written
+
+
+def _acquire(file: Path, name: str) -> filelock.FileLock:
+    """The lock, held, with this process's pid and host in its file."""
+    holder = _read(file)
+    lock = filelock.FileLock(file, timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise _in_use(file, name, holder) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warn(f"{file}: no locks on this file system; a second run of the name goes unnoticed")
+        return lock
+    if _touches_its_file(file, holder):
+        lock.release()
+        raise _in_use(file, name, holder)
+    if holder:
+        warn(f"{file}: its process {holder.get('pid', '?')} is gone; taking over")
+    with contextlib.suppress(PermissionError):  # Windows: nobody writes into a locked file
+        file.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+    return lock
+
+
+def _in_use(file: Path, name: str, holder: dict) -> UserError:
+    return UserError(
+        f"--name {name}: in use by process {holder.get('pid', '?')} on {holder.get('host', '?')}; "
+        f"wait for it, or choose another name (the lock is {file})"
+    )
+
+
+def _read(file: Path) -> dict:
+    """Who holds the lock, or held it last; empty where that is not known."""
+    try:
+        holder = json.loads(file.read_text())
+    except (OSError, ValueError):
+        holder = {}  # just being written, or cut off
+    return holder if isinstance(holder, dict) else {}
+
+
+def _touches_its_file(file: Path, holder: dict) -> bool:
+    """Whether a run of a version that locked nothing is at work; see STALE_S."""
+    if "started" not in holder or time.time() - file.stat().st_mtime > STALE_S:
+        return False
+    with contextlib.suppress(OSError):  # no /proc: the time has to do
+        here = socket.gethostname(), os.readlink("/proc/self/ns/pid")
+        if here == (holder.get("host"), holder.get("space")):
+            return Path(f"/proc/{holder.get('pid')}").exists()
+    return True
 
 
 def make_room(run_dir: str | Path, overwrite: bool, keep: bool = False) -> None:
