@@ -21,10 +21,12 @@ import _root
 from benchmarks.timing import interleaved, row
 from benchmarks.train_step import make, step
 from models.base_model import BaseModel
-from options.train_options import TrainOptions, keeping
+from options.train_options import TrainOptions
+from util.machine import memory
 from util.record import RunInfo
 from util.training.checkpointer import Checkpointer, Progress
-from util.training.pace import memory
+from util.training.nan_guard import NanGuard
+from util.training.session import save_plan
 from util.training.signals import SignalHandler
 from util.training.visualizer import Visualizer
 
@@ -41,10 +43,10 @@ def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Ca
         handed: gains the seconds that each checkpoint beside the steps kept them.
     """
     name = model.opt.model
-    view = Visualizer(RunInfo(name, Path(folder, name)), 1)
-    argv = ["--dataroot", ".", "--checkpoints_dir", folder, "--name", name]
-    how = keeping(TrainOptions().parse(argv))
-    checkpointer = Checkpointer(model, view, Progress(), 100, SignalHandler(), **how)
+    run = RunInfo(name, Path(folder, name))
+    view, guard = Visualizer(run, 1), NanGuard(model, "stop", run.folder)
+    plan = save_plan(TrainOptions().parse(["--dataroot", ".", "--checkpoints_dir", folder]))
+    checkpointer = Checkpointer(model, view, guard, Progress(size=100), SignalHandler(), plan, run)
     started = time.perf_counter()
     step(model)
     count = max(2, round(WRITING_S / (time.perf_counter() - started)))

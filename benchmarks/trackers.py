@@ -25,7 +25,7 @@ from models.base_model import BaseModel
 from util.record import RunInfo
 from util.trackers import guard as trackers
 from util.trackers import visdom_server
-from util.training.visualizer import Visualizer
+from util.training.visualizer import Frequencies, Visualizer
 
 PORT = 8396
 SETTINGS = {
@@ -44,9 +44,10 @@ class Run:
 
     def __init__(self, model: BaseModel, folder: Path, services: dict, every: int) -> None:
         self.model, self.images = model, 0
-        self.view = Visualizer(RunInfo(folder.name, folder), 1, html=False, services=services,
-                               print_images=every, display_images=every,
-                               html_images=every)  # fmt: skip
+        self.view = Visualizer(
+            RunInfo(folder.name, folder), 1, winsize=0, trackers=services,
+            frequencies=Frequencies(every, every, every),
+        )  # fmt: skip
         self.view.console.on = False
 
     def train(self, steps: int) -> None:

@@ -1,24 +1,16 @@
 """Train an image-to-image translation model."""
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Any
 
-from data.loader import Loader
 from models.losses import GAN_MODES
 from models.schedulers import LR_POLICIES
 from options import types
 from options.base_options import BaseOptions
 from options.parser import OptionParser
-from util import distributed
 from util.checkpoints.checkpoint import list_checkpoints
 from util.errors import UserError, warn
-from util.record import LossGuide, RunInfo
-from util.trackers import asked_trackers
-from util.training.checkpointer import SavePlan
-from util.training.nan_guard import ON_NAN
-from util.training.visualizer import Reporter
 
 # Not taken over from the run that `--continue_train` goes on with.
 OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
@@ -79,7 +71,7 @@ class TrainOptions(BaseOptions):
             help="begin with the weights of a run's folder or a file, as far as they match")
         add("--requeue", action="store_true",
             help="SIGUSR1 saves and stops; without it, saves and goes on")
-        add("--on_nan", choices=ON_NAN, default="stop",
+        add("--on_nan", choices=["stop", "skip"], default="stop",
             help="at a loss or gradient that is not finite: stop, or leave the step out")
         add("--dry_run", action="store_true",
             help="print options, networks and learning rates, check the data, and stop")
@@ -131,69 +123,6 @@ class TrainOptions(BaseOptions):
         ]
         if planned:
             warn(f"{', '.join(planned)}: the schedule is computed anew")
-
-
-def resume_command(opt: argparse.Namespace) -> str:
-    """What takes the run up again, for people."""
-    processes = distributed.world_size()
-    start = ["torchrun", f"--nproc_per_node={processes}"] if processes > 1 else ["python"]
-    command = [*start, "train.py", "--name", opt.name, "--continue_train", *_place(opt)]
-    if not opt.device.startswith("cuda"):
-        command += ["--device", opt.device]
-    return shlex.join(command)
-
-
-def _place(opt: argparse.Namespace) -> list[str]:
-    """The words of a command that say where runs are kept."""
-    default = opt.checkpoints_dir == "./checkpoints"
-    return [] if default else ["--checkpoints_dir", opt.checkpoints_dir]
-
-
-def keeping(opt: argparse.Namespace) -> dict[str, Any]:
-    """How the run is kept safe, as arguments of `util.training.checkpointer.Checkpointer`."""
-    return {
-        "run_dir": opt.run_dir,
-        "seed": opt.seed,
-        "on_nan": opt.on_nan,
-        "resume_command": resume_command(opt),
-        "plan": SavePlan(
-            latest_images=opt.save_latest_freq,
-            by_iter=opt.save_by_iter,
-            epochs=opt.save_epoch_freq,
-            minutes=opt.save_every_minutes,
-            keep_last=opt.keep_last,
-            safetensors=opt.safetensors,
-        ),
-    }
-
-
-def showing(
-    opt: argparse.Namespace, options: TrainOptions, dataset: Loader, model: Reporter
-) -> dict[str, Any]:
-    """What the run shows and when, as arguments of `util.training.visualizer.Visualizer`."""
-    command = ["python", "test.py", "--dataroot", opt.dataroot, "--name", opt.name, *_place(opt)]
-    return {
-        "run": RunInfo(
-            name=opt.name,
-            folder=Path(opt.run_dir),
-            resumed=opt.continue_train,
-            options={k: v for k, v in vars(opt).items() if k != "trained"},
-            differing=options.differing(),
-            networks="\n".join(f"{name}: {net}" for name, net in model.networks().items()),
-            resume_command=resume_command(opt),
-            losses=LossGuide(model.loss_names, model.loss_help, model.healthy),
-        ),
-        "first_batch": dataset.first,
-        "unit": dataset.unit,
-        "num_threads": dataset.num_threads,
-        "test_command": shlex.join(command),
-        "services": asked_trackers(vars(opt)),
-        "html": not opt.no_html,
-        "winsize": opt.display_winsize,
-        "print_images": opt.print_freq,
-        "display_images": opt.display_freq,
-        "html_images": opt.update_html_freq,
-    }
 
 
 def has_checkpoint(run_dir: str) -> bool:

@@ -40,7 +40,7 @@ class Speed:
     Args:
         time_s: seconds an image, without waiting.
         data_s: seconds an image that were waited for data.
-        peak_mib: the most memory so far, see `util.training.pace`.
+        peak_mib: the most memory so far, see `util.machine`.
     """
 
     time_s: float | None = None

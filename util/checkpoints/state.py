@@ -1,10 +1,17 @@
-"""What a training needs besides its weights, as tensors and plain values."""
+"""What of a model changes in a training step, decided here once: for a run that goes on, for a step
+that is left out, and for a look at the networks between two steps.
+
+Networks and optimizers have `state_dict`s of their own. Besides these a step changes the parts that
+`stateful_parts` finds, and the buffers of networks (running statistics of norms).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from util.lazy import lr_scheduler, nn, torch
+from util.tensors import with_tensors
 
 
 def stateful_parts(owner: object) -> dict[str, Any]:
@@ -18,6 +25,30 @@ def stateful_parts(owner: object) -> dict[str, Any]:
         return hasattr(value, "load_state_dict") and not isinstance(value, handled_elsewhere)
 
     return {name: value for name, value in vars(owner).items() if counts(value)}
+
+
+def restore_point(model: Any) -> Callable[[], None]:
+    """Copy what a step changes without an optimizer: the state of `stateful_parts`, and the buffers
+    of the model's networks. Returns: what puts it back.
+
+    Args:
+        model: a BaseModel.
+    """
+    parts = stateful_parts(model)
+    others = [value for name, value in vars(model).items() if name not in parts]
+    modules = [m for m in (*model.networks().values(), *others) if isinstance(m, nn.Module)]
+    buffers = {id(buffer): buffer for module in modules for buffer in module.buffers()}.values()
+    copies = [(buffer, buffer.clone()) for buffer in buffers]
+    states = [(part, with_tensors(part.state_dict(), torch.clone)) for part in parts.values()]
+
+    def restore() -> None:
+        with torch.no_grad():
+            for buffer, before in copies:
+                buffer.copy_(before)
+            for part, state in states:
+                part.load_state_dict(state)
+
+    return restore
 
 
 def load_optimizers(optimizers: list[torch.optim.Optimizer], states: list[dict]) -> None:

@@ -1,11 +1,14 @@
 """What a training shows on the terminal: a line drawn anew, or lines where that cannot be."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 
 from util.errors import say
+from util.machine import memory
 from util.training.live_line import LiveLine, bar, fit, live_stream
-from util.training.pace import Pace, memory, rate
+
+SHORT = {"images": "img", "steps": "step"}
 
 
 class Console:
@@ -107,3 +110,51 @@ class Console:
         if self.line is not None:
             self.line.close()
             self.line = None
+
+
+class Pace:
+    """Images a second, and the share of waiting; what is long past counts less.
+
+    Args:
+        horizon_s: seconds after which a step counts for 1/e.
+    """
+
+    def __init__(self, horizon_s: float = math.inf) -> None:
+        self.horizon_s = horizon_s
+        self.images = self.spent_s = self.waited_s = 0.0
+
+    def add(self, images: int, spent_s: float, waited_s: float) -> None:
+        """Count a step, and how much of its time went into waiting for data."""
+        keep = math.exp(-spent_s / self.horizon_s)
+        self.images = self.images * keep + images
+        self.spent_s = self.spent_s * keep + spent_s
+        self.waited_s = self.waited_s * keep + waited_s
+
+    def per_s(self) -> float:
+        """Images a second, once a step is counted."""
+        return self.images / self.spent_s
+
+    def wait_share(self) -> float:
+        """Of the time, in [0, 1]."""
+        return self.waited_s / self.spent_s
+
+    def eta(self, images: int) -> str:
+        """How long so many images will take."""
+        return duration(images / self.per_s())
+
+
+def duration(time_s: float) -> str:
+    """0:42, 1:02:03, 3d 04h."""
+    minutes, seconds = divmod(round(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 100:
+        return f"{hours // 24}d {hours % 24:02d}h"
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def rate(per_s: float, unit: str) -> str:
+    """12.3 img/s; what is slower than one a second is told the other way round: 4.0 s/img."""
+    short = SHORT[unit]
+    if per_s < 1:
+        return f"{1 / per_s:.1f} s/{short}"
+    return f"{per_s:.{0 if per_s >= 100 else 1}f} {short}/s"

@@ -6,9 +6,11 @@ import contextlib
 from collections.abc import Iterator
 
 from util import distributed
+from util.checkpoints.state import restore_point
 from util.errors import warn
-from util.lazy import nn, torch
+from util.lazy import torch
 from util.seed import random_state, seed_everything, set_random_state
+from util.training.types import BaseModel
 
 
 class FixedSample:
@@ -21,7 +23,7 @@ class FixedSample:
     def __init__(self, batch: dict) -> None:
         self.batch: dict | None = batch
 
-    def visuals(self, model: object) -> dict[str, torch.Tensor]:
+    def visuals(self, model: BaseModel) -> dict[str, torch.Tensor]:
         """Name -> images (N, C, H, W) in [-1, 1], for the model's pictures that its forward pass
         makes. Dropout draws the same each time, so only the weights make a difference.
 
@@ -45,7 +47,7 @@ class FixedSample:
         warn(f"no fixed sample on the training page, its strip shows each epoch's own ({why})")
 
 
-def _forward(model: object, batch: dict) -> dict[str, torch.Tensor]:
+def _forward(model: BaseModel, batch: dict) -> dict[str, torch.Tensor]:
     seed_everything(0)
     for name in model.visual_names:  # what a step leaves behind is of another batch
         vars(model).pop(name, None)
@@ -55,7 +57,7 @@ def _forward(model: object, batch: dict) -> dict[str, torch.Tensor]:
     return {name: vars(model)[name] for name in model.visual_names if name in vars(model)}
 
 
-def _works_alone(model: object) -> bool:
+def _works_alone(model: BaseModel) -> bool:
     """Whether one process can run the networks without the others."""
     layers = (layer for net in model.networks().values() for layer in net.modules())
     synced = any(getattr(layer, "needs_all_processes", False) for layer in layers)
@@ -63,19 +65,14 @@ def _works_alone(model: object) -> bool:
 
 
 @contextlib.contextmanager
-def untouched(model: object) -> Iterator[None]:
-    """Afterwards the model's attributes, the statistics of its norms, and all random generators
+def untouched(model: BaseModel) -> Iterator[None]:
+    """Afterwards the model's attributes, what a step changes of them, and all random generators
     are what they were before."""
-    attributes, random = dict(vars(model)), random_state()
-    parts = [*attributes.values(), *model.networks().values()]
-    modules = [part for part in parts if isinstance(part, nn.Module)]
-    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
+    attributes, restore, random = dict(vars(model)), restore_point(model), random_state()
     try:
         yield
     finally:
         vars(model).clear()
         vars(model).update(attributes)
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+        restore()
         set_random_state(random)

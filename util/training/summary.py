@@ -1,9 +1,13 @@
-"""What is said at the end of a training: how it went, where things are, what to type next."""
+"""What is said of a training: how it went, where things are, what a step takes and gives."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
-from util.machine import cores
-from util.training.pace import Pace, duration, memory, rate
+from util.lazy import torch
+from util.machine import cores, memory
+from util.training.console import Pace, duration, rate
+from util.training.types import BaseModel
 
 # Share of the time waited for data from which it is worth a word, if it was so many seconds.
 MUCH, WORTH_S = 0.2, 10.0
@@ -48,3 +52,12 @@ def where_things_are(run_dir: Path) -> list[str]:
 def weights(run_dir: Path) -> list[Path]:
     """Files of the latest networks; empty for a model that trains none."""
     return list(run_dir.glob("latest_net_*.pth"))
+
+
+def describe_step(model: BaseModel, batch: dict) -> str:
+    """What went into the model's last step, and what came out, by name."""
+    model.compute_visuals()
+    shapes = (f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
+    losses, pictures = model.get_current_losses(), model.get_current_visuals()
+    rows = {"sample": shapes, "losses": losses, "pictures": pictures}
+    return "\n".join(f"{what}: {', '.join(names)}" for what, names in rows.items())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from util.errors import Stopped, say
 from util.images.convert import tensor2im
-from util.lazy import torch
-from util.page import PageRow
+from util.machine import memory, peak_mib
 from util.record import Record, RunInfo, Speed, Step
 from util.threads import BackgroundThread
 from util.trackers.base_tracker import Tracker
@@ -17,39 +17,29 @@ from util.trackers.guard import start_trackers
 from util.training.console import Console
 from util.training.fixed_sample import FixedSample
 from util.training.log import RunLog
-from util.training.pace import memory, peak_mib
 from util.training.summary import how_it_went, weights, where_things_are
+from util.training.types import BaseModel, Loader
 from util.training_page.page import FIXED, TrainingPage
-
-
-class Reporter(Protocol):
-    """What a model tells about itself and its last step."""
-
-    def networks(self) -> dict[str, torch.nn.Module]: ...
-
-    def page_row(self, epoch: int) -> PageRow: ...
-
-    def get_current_losses(self) -> dict[str, float]: ...
-
-    def get_current_visuals(self) -> dict[str, torch.Tensor]: ...
-
-    def compute_visuals(self) -> None: ...
-
-    def learning_rate(self) -> float: ...
-
-
-def describe_step(model: Reporter, batch: dict) -> str:
-    """What went into the model's last step, and what came out, by name."""
-    model.compute_visuals()
-    shapes = (f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
-    losses, pictures = model.get_current_losses(), model.get_current_visuals()
-    rows = {"sample": shapes, "losses": losses, "pictures": pictures}
-    return "\n".join(f"{what}: {', '.join(names)}" for what, names in rows.items())
 
 
 def crossed(before: int, after: int, every: int) -> bool:
     """Whether a counter that went from `before` to `after` reached a multiple of `every`."""
     return after // every > before // every
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """Images of the run between two times that something is done.
+
+    Args:
+        print_losses: a line of losses.
+        display: a look at whether the page has the epoch's pictures.
+        update_html: bring them up to date.
+    """
+
+    print_losses: int = 100
+    display: int = 400
+    update_html: int = 1000
 
 
 class Visualizer:
@@ -63,15 +53,10 @@ class Visualizer:
         writes: whether this process is the one that writes and prints.
         resumed: `state_dict()` of the session to go on from: what came after it is cut off. With
             no more than {"row": n} the logs are kept whole. None: begin anew.
-        html: keep a training page.
-        winsize: px of a picture on the page.
-        print_images, display_images, html_images: images between two lines of losses, two looks
-            at whether the page has the pictures, two updates of them.
-        first_batch: gives the sample that is shown anew in every epoch.
-        unit: what is counted, "images" or "steps".
-        num_threads: loader processes, for a hint.
-        test_command: what tests the run's weights, for people.
-        services: live views besides the page, as `util.trackers.guard.start_trackers` takes them.
+        frequencies: when losses and pictures are shown.
+        winsize: px of a picture on the page; 0: no page.
+        trackers: live views besides the page, as `util.trackers.guard.start_trackers` takes them.
+        dataset: tells what is counted, and gives the sample that is shown anew in every epoch.
     """
 
     def __init__(
@@ -80,37 +65,28 @@ class Visualizer:
         n_epochs: int,
         writes: bool = True,
         resumed: dict | None = None,
-        html: bool = True,
+        frequencies: Frequencies = Frequencies(),
         winsize: int = 256,
-        print_images: int = 100,
-        display_images: int = 400,
-        html_images: int = 1000,
-        first_batch: Callable[[], dict] | None = None,
-        unit: str = "images",
-        num_threads: int = 0,
-        test_command: str = "",
-        services: dict[str, dict[str, Any]] | None = None,
+        trackers: dict[str, dict[str, Any]] | None = None,
+        dataset: Loader | None = None,
     ) -> None:
-        folder, self.n_epochs, self.writes = run.folder, n_epochs, writes
-        self.folder, self.began, self.unit = folder, time.perf_counter(), unit
-        self.num_threads, self.test_command = num_threads, test_command
-        self.print_images, self.display_images = print_images, display_images
-        self.html_images = html_images
+        self.folder, self.n_epochs, self.writes = run.folder, n_epochs, writes
+        self.frequencies, self.dataset, self.began = frequencies, dataset, time.perf_counter()
+        self.unit: str = dataset.unit if dataset is not None else "images"
         self.row = (resumed or {}).get("row", 0)  # of the last row of pictures that was shown
-        self.console = Console(n_epochs, writes, unit)
+        self.console = Console(n_epochs, writes, self.unit)
         self.writer = BackgroundThread()
         self.trackers: list[Tracker] = []
-        self.first_batch = first_batch
         self.sample: FixedSample | None = None
         self.page: TrainingPage | None = None
         if not writes:
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        self.run_log = RunLog(folder, resumed)
-        if html:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.run_log = RunLog(self.folder, resumed)
+        if winsize:
             last_row = None if resumed is None else self.row
             self.page = TrainingPage(run, winsize, last_row, n_epochs)
-        self.trackers += start_trackers(services or {}, run)
+        self.trackers += start_trackers(trackers or {}, run)
 
     def state_dict(self) -> dict:
         """Bytes of the logs, and the last row that was shown."""
@@ -125,7 +101,7 @@ class Visualizer:
         return self.console.batches(loader, epoch, batch_size, seen)
 
     def end_step(
-        self, model: Reporter, epoch: int, epoch_images: int, before: int, images: int
+        self, model: BaseModel, epoch: int, epoch_images: int, before: int, images: int
     ) -> None:
         """Show pictures and log losses, where a step passed a multiple of their frequencies.
 
@@ -134,13 +110,13 @@ class Visualizer:
             before, images: images seen in the run, before and after the step.
         """
         self.writer.check()
-        save = crossed(before, images, self.html_images)
-        if save or crossed(before, images, self.display_images):
+        save = crossed(before, images, self.frequencies.update_html)
+        if save or crossed(before, images, self.frequencies.display):
             self.show(model, epoch, save)
-        if crossed(before, images, self.print_images):
+        if crossed(before, images, self.frequencies.print_losses):
             self.log_losses(model, epoch, epoch_images, images)
 
-    def log_losses(self, model: Reporter, epoch: int, epoch_images: int, images: int) -> None:
+    def log_losses(self, model: BaseModel, epoch: int, epoch_images: int, images: int) -> None:
         """The model's losses as one line, on the terminal, in the logs and for the trackers.
 
         Args:
@@ -165,7 +141,7 @@ class Visualizer:
         for tracker in self.trackers:
             tracker.log(record)
 
-    def show(self, model: Reporter, epoch: int, save: bool = False) -> None:
+    def show(self, model: BaseModel, epoch: int, save: bool = False) -> None:
         """Show the row's pictures, if they were not yet; with `save` bring them up to date."""
         if not self.shows:
             return
@@ -199,8 +175,8 @@ class Visualizer:
         self.say(", ".join(parts))
 
     def __enter__(self) -> Visualizer:
-        if self.shows and self.first_batch is not None:
-            self.sample = FixedSample(self.first_batch())
+        if self.shows and self.dataset is not None:
+            self.sample = FixedSample(self.dataset.first())
         return self
 
     def __exit__(self, kind: type | None, *failure: object) -> None:
@@ -218,19 +194,21 @@ class Visualizer:
         if kind is Stopped:
             self._sum_up("this session")
 
-    def finish(self, remark: str) -> None:
+    def finish(self, remark: str, test_command: str) -> None:
         """The training is complete: sum it up, and say what to type next.
 
         Args:
             remark: about the data, or empty.
+            test_command: tests the run's weights.
         """
         self._sum_up(f"finished{remark}")
         if weights(self.folder):
-            self.say(f"next: {self.test_command}")
+            self.say(f"next: {test_command}")
 
     def _sum_up(self, what: str) -> None:
         time_s, pace = time.perf_counter() - self.began, self.console.overall
-        first, *more = how_it_went(pace, time_s, self.unit, self.num_threads)
+        num_threads = self.dataset.num_threads if self.dataset is not None else 0
+        first, *more = how_it_went(pace, time_s, self.unit, num_threads)
         self.say("\n".join([f"{what}: {first}", *where_things_are(self.folder), *more]))
 
     def say(self, line: str) -> None:

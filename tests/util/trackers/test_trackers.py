@@ -168,7 +168,7 @@ def test_what_packages_draw_when_they_start_is_taken_back(monkeypatch, tmp_path)
 
 
 def test_only_the_process_that_writes_has_views(tmp_path):
-    assert Visualizer(info(tmp_path), 1, writes=False, services={"visdom": {}}).trackers == []
+    assert Visualizer(info(tmp_path), 1, writes=False, trackers={"visdom": {}}).trackers == []
 
 
 # Whole runs.
@@ -195,7 +195,7 @@ def test_a_server_that_does_not_answer_costs_less_than_five_seconds(capsys, monk
         for port in (free_port(), silent.getsockname()[1]):
             monkeypatch.setattr(trackers, "CLOSE_S", 0.5)
             began = time.monotonic()
-            view = Visualizer(info(Path(f"V{port}")), 1, services={"visdom": {
+            view = Visualizer(info(Path(f"V{port}")), 1, trackers={"visdom": {
                 "server": "http://127.0.0.1", "port": port, "env": "V", "columns": 4}})  # fmt: skip
             with view:
                 pass

@@ -12,15 +12,18 @@ import torch
 
 from models import create_model
 from models.pix2pix_model import Pix2PixModel
-from options.train_options import TrainOptions, keeping
+from options.train_options import TrainOptions
 from tests.helpers import make_aligned, metrics, page_rows
 from tests.helpers import train as run_train
 from tests.test_resume import PIX2PIX, epochs, stop_at
 from util.checkpoints.checkpoint import list_checkpoints, save_checkpoint
 from util.checkpoints.weights import to_bytes
 from util.errors import SaveError
+from util.record import RunInfo
 from util.threads import MOST, BackgroundThread
 from util.training.checkpointer import Checkpointer, Progress
+from util.training.nan_guard import NanGuard
+from util.training.session import save_plan
 from util.training.signals import SignalHandler
 
 SAVE = "util.training.checkpointer.save_checkpoint"
@@ -70,7 +73,9 @@ def make_checkpointer(writer: BackgroundThread) -> Checkpointer:
     images = torch.rand(1, 3, 32, 32) * 2 - 1
     model.set_input({"A": images, "B": -images, "A_paths": ["a"], "B_paths": ["b"]})
     model.optimize_parameters()
-    return Checkpointer(model, View(writer), Progress(), 5, SignalHandler(), **keeping(opt))
+    run = RunInfo("p", Path("checkpoints/p"))
+    parts = View(writer), NanGuard(model, "stop", run.folder), Progress(size=5), SignalHandler()
+    return Checkpointer(model, *parts, save_plan(opt), run)
 
 
 def saved(run: Path) -> list[int]:
@@ -95,7 +100,7 @@ def test_a_checkpoint_is_what_it_was_when_it_was_handed_over(tmp_path, writer):
     gate.set()
     second.join()
     writer.flush()
-    last, beside, at_once = list_checkpoints(checkpointer.run_dir)
+    last, beside, at_once = list_checkpoints(checkpointer.run.folder)
     assert beside.files == at_once.files  # names, sizes, digests
     assert {name for name in last.files if last.files[name] != beside.files[name]} == {
         "net_G.pth", "net_D.pth", "state.pth"}  # fmt: skip
@@ -173,24 +178,31 @@ def test_a_run_that_breaks_off_leaves_the_checkpoint_that_was_on_its_way(pairs, 
     assert saved(Path("checkpoints/p")) == [3]
 
 
-def test_a_failure_beside_the_training_is_heard_later_and_tried_again(writer, monkeypatch, capsys):
-    checkpointer, real = make_checkpointer(writer), save_checkpoint
+def test_a_failure_beside_the_training_is_tried_again_there_and_told_later(
+    writer, monkeypatch, capsys
+):
+    checkpointer, failures = make_checkpointer(writer), [SaveError("0001: checkpoint not saved")]
 
     def save(*args, **kwargs):
-        raise SaveError("0001: checkpoint not saved")
+        if failures:
+            raise failures.pop()
+        return save_checkpoint(*args, **kwargs)
 
     monkeypatch.setattr(SAVE, save)
+    monkeypatch.setattr("util.training.checkpointer.RETRY_S", 0)
     checkpointer.labels.append("iter_1")
     checkpointer.save()
     writer.wait()
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(SAVE, real)
+    assert list_checkpoints(checkpointer.run.folder)[0].labels == ["iter_1"]
     checkpointer.end_step(0)
-    writer.flush()
     assert capsys.readouterr().err == "warning: 0001: checkpoint not saved; trying once more\n"
-    assert list_checkpoints(checkpointer.run_dir)[0].labels == ["iter_1", "latest"]
-    monkeypatch.setattr(SAVE, save)
+    failures += [SaveError("0002: checkpoint not saved")] * 2
     checkpointer.save()
+    writer.wait()
+    with pytest.raises(SaveError, match="0002: checkpoint not saved"):
+        checkpointer.end_step(0)
+    failures += [SaveError("0002: checkpoint not saved")] * 2
     with pytest.raises(SaveError, match="not saved"):
         checkpointer.save(at_once=True)
 

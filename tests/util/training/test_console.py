@@ -14,8 +14,8 @@ from tests.terminal import in_terminal, screen
 from tests.test_resume import stop_at
 from util.errors import warn
 from util.training import console, live_line, summary
+from util.training.console import Pace, duration
 from util.training.live_line import LiveLine
-from util.training.pace import Pace, duration
 
 LOSSES = {"G_GAN": 0.6931, "G_L1": 12.345, "D_real": 0.5, "D_fake": 123456.0}
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--n_epochs", "1",

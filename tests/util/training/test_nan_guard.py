@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from models.cycle_gan_model import CycleGANModel
 from models.pix2pix_model import Pix2PixModel
@@ -91,6 +92,39 @@ def test_bad_batches_are_skipped_and_counted(tmp_path, monkeypatch, capsys, mode
     for part in unit.state()["local"][0]["model"]["parts"].values():
         assert all(torch.isfinite(image).all() for image in part["images"])
     assert finite(run)
+
+
+class RunningLoss:
+    """A part of a plug-in with a state of its own; a bad number stays in it for ever."""
+
+    def __init__(self) -> None:
+        self.mean = torch.zeros(())
+
+    def state_dict(self) -> dict:
+        return {"mean": self.mean}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.mean = state["mean"]
+
+
+def test_averaged_weights_and_parts_of_plugins_are_taken_back_too(tmp_path, pairs, monkeypatch):
+    init, optimize, models = Pix2PixModel.__init__, Pix2PixModel.optimize_parameters, []
+
+    def with_parts(self, opt):
+        init(self, opt)
+        self.ema, self.running = AveragedModel(self.netG), RunningLoss()
+        models.append(self)
+
+    def optimize_parameters(self):
+        optimize(self)
+        self.ema.update_parameters(self.netG)
+        self.running.mean += 0.1 * (self.loss_G.detach() - self.running.mean)
+
+    monkeypatch.setattr(Pix2PixModel, "__init__", with_parts)
+    monkeypatch.setattr(Pix2PixModel, "optimize_parameters", optimize_parameters)
+    poison(monkeypatch, Pix2PixModel, {3, 5})
+    run_train(*pairs, *PIX2PIX, "--on_nan", "skip")
+    assert models[0].ema.n_averaged == 8 and models[0].running.mean.isfinite()
 
 
 def test_too_many_bad_batches_in_a_row_stop(tmp_path, pairs, monkeypatch, capsys):

@@ -1,0 +1,212 @@
+"""A training, assembled from its options: the one file of util that sees `opt`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from util import distributed
+from util.errors import begun, say
+from util.record import LossGuide, RunInfo
+from util.seed import mix, seed_everything
+from util.trackers import asked_trackers
+from util.training.checkpointer import Checkpointer, SavePlan, resumed_progress
+from util.training.nan_guard import NanGuard
+from util.training.run_folder import make_room
+from util.training.signals import SignalHandler
+from util.training.types import BaseModel, Loader, TrainOptions
+from util.training.visualizer import Frequencies, Visualizer
+
+
+class Session:
+    """What train.py does between two commands: from the first epoch, or from where a checkpoint
+    left off, to the last one.
+
+        with Session(opt, options, model, dataset, state, signals) as run:
+            for epoch in run.epochs():
+                for batch in run.batches(epoch):
+                    with run.step(batch):
+                        model.set_input(batch)
+                        model.optimize_parameters()
+
+    Nothing is written before it is entered; a run that is complete already stays as it is.
+
+    Args:
+        opt: decided by `options`, which are saved in the run's folder.
+        model: set up.
+        state: what `model.setup` returned: the training state that the run goes on from, or None.
+        signals: entered.
+
+    Raises:
+        UserError: the run goes on, and its data have changed.
+    """
+
+    def __init__(
+        self,
+        opt: argparse.Namespace,
+        options: TrainOptions,
+        model: BaseModel,
+        dataset: Loader,
+        state: dict | None,
+        signals: SignalHandler,
+    ) -> None:
+        self.opt, self.options, self.model, self.dataset = opt, options, model, dataset
+        self.state, self.signals = state, signals
+        first = opt.epoch_count
+        if state is not None and not opt.epoch_count_given:
+            first = state["progress"]["epoch"]
+        self.progress = resumed_progress(state, first, len(dataset), opt.allow_changed)
+        self.last_epoch = opt.n_epochs + opt.n_epochs_decay
+        self.complete = self.progress.epoch > self.last_epoch
+        self.step_size = opt.batch_size * distributed.world_size()  # images
+        self.open = contextlib.ExitStack()  # what is to be closed at the end, last one first
+
+    def __enter__(self) -> Session:
+        last = self.last_epoch
+        if self.complete:
+            say(f"already complete (epoch {last} of {last}); raise --n_epochs to go on")
+            return self
+        if self.opt.continue_train:
+            images = f"{self.progress.images} {self.dataset.unit}"
+            say(f"going on with epoch {self.progress.epoch} of {last}, after {images}")
+        self._choose_samples()
+        # What does not fit ends here, before anything is written.
+        self.model.set_input(self.dataset.peek())
+        self.signals.stop_before_start()
+        if distributed.rank() == 0:
+            make_room(self.opt.run_dir, self.opt.overwrite, keep=self.opt.continue_train)
+            self.options.save(self.opt.run_dir)
+        with self.open as opened:
+            self._open(opened)
+            self.open = opened.pop_all()
+        return self
+
+    def _open(self, opened: contextlib.ExitStack) -> None:
+        """Logs, page, live views and checkpoints."""
+        opt, view_state = self.opt, None
+        if opt.continue_train:
+            view_state = (self.state or {}).get("view", {"row": self.progress.epoch - 1})
+        run = run_info(opt, self.options, self.model)
+        self.visualizer = opened.enter_context(
+            Visualizer(
+                run,
+                self.last_epoch,
+                writes=distributed.rank() == 0,
+                resumed=view_state,
+                frequencies=Frequencies(opt.print_freq, opt.display_freq, opt.update_html_freq),
+                winsize=0 if opt.no_html else opt.display_winsize,
+                trackers=asked_trackers(vars(opt)),
+                dataset=self.dataset,
+            )
+        )
+        self.checkpointer = opened.enter_context(
+            Checkpointer(
+                self.model,
+                self.visualizer,
+                NanGuard(self.model, opt.on_nan, opt.run_dir),
+                self.progress,
+                self.signals,
+                save_plan(opt),
+                run,
+                resumed_from=(self.state or {}).get("unit"),
+            )
+        )
+
+    def __exit__(self, kind: type | None, *failure: object) -> None:
+        self.open.__exit__(kind, *failure)
+        if kind is None and not self.complete:
+            self.visualizer.finish(self.dataset.describe_bad(), test_command(self.opt))
+
+    def epochs(self) -> Iterator[int]:
+        """The numbers of the epochs that are to be trained; each is shown and saved at its end."""
+        for epoch in range(self.progress.epoch, self.last_epoch + 1):
+            started = time.time()
+            # Random numbers are those of (seed, epoch, process), in mid-epoch as they were left.
+            seed_everything(mix(self.opt.seed, epoch, distributed.rank()))
+            state, self.state = self.state, None
+            if state is not None:
+                self.checkpointer.restore_process(state)
+            yield epoch
+            self.visualizer.show(self.model, epoch, save=True)
+            rates = self.model.update_learning_rate()
+            self.visualizer.end_epoch(epoch, time.time() - started, *rates)
+            self.checkpointer.end_epoch(last=epoch == self.last_epoch)
+
+    def batches(self, epoch: int) -> Iterator[dict]:
+        """The batches of an epoch, or those that are left of it."""
+        self._choose_samples()
+        return self.visualizer.epoch(self.dataset, epoch, self.step_size, self.progress.seen)
+
+    def _choose_samples(self) -> None:
+        seen = self.progress.seen // distributed.world_size()
+        self.dataset.set_epoch(self.progress.epoch, seen)
+
+    @contextlib.contextmanager
+    def step(self, batch: dict) -> Iterator[None]:
+        """Around what the model does with a batch: its numbers are checked, it is counted, and what
+        is due after it is logged, shown and saved; the run stops here if that is wished.
+
+        A step that raises is not counted, and no checkpoint holds a half of it.
+        """
+        if not self.checkpointer.steps:
+            self.open.enter_context(begun())
+        self.checkpointer.begin_step(batch)
+        yield
+        self.checkpointer.check_step()
+        self.model.after_step()
+        before, progress = self.checkpointer.advance(self.step_size), self.progress
+        images = before, progress.images
+        self.visualizer.end_step(self.model, progress.epoch, progress.seen, *images)
+        self.checkpointer.end_step(before)
+
+
+def save_plan(opt: argparse.Namespace) -> SavePlan:
+    """When the flags want checkpoints."""
+    return SavePlan(
+        latest_images=opt.save_latest_freq,
+        by_iter=opt.save_by_iter,
+        epochs=opt.save_epoch_freq,
+        minutes=opt.save_every_minutes,
+        keep_last=opt.keep_last,
+        safetensors=opt.safetensors,
+    )
+
+
+def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -> RunInfo:
+    """What page and live views may tell of the run."""
+    return RunInfo(
+        name=opt.name,
+        folder=Path(opt.run_dir),
+        resumed=opt.continue_train,
+        options={flag: value for flag, value in vars(opt).items() if flag != "trained"},
+        differing=options.differing(),
+        networks="\n".join(f"{name}: {net}" for name, net in model.networks().items()),
+        resume_command=resume_command(opt),
+        losses=LossGuide(model.loss_names, model.loss_help, model.healthy),
+    )
+
+
+def resume_command(opt: argparse.Namespace) -> str:
+    """What takes the run up again, for people."""
+    processes = distributed.world_size()
+    start = ["torchrun", f"--nproc_per_node={processes}"] if processes > 1 else ["python"]
+    command = [*start, "train.py", "--name", opt.name, "--continue_train", *_place(opt)]
+    if not str(opt.device).startswith("cuda"):
+        command += ["--device", str(opt.device)]
+    return shlex.join(command)
+
+
+def test_command(opt: argparse.Namespace) -> str:
+    """What tests the run's weights, for people."""
+    where = ["--dataroot", opt.dataroot, "--name", opt.name, *_place(opt)]
+    return shlex.join(["python", "test.py", *where])
+
+
+def _place(opt: argparse.Namespace) -> list[str]:
+    """The words of a command that say where runs are kept."""
+    default = opt.checkpoints_dir == "./checkpoints"
+    return [] if default else ["--checkpoints_dir", opt.checkpoints_dir]
