@@ -21,7 +21,7 @@ from util.checkpoints.weights import load_weights, save_file, weights_path
 from util.direction import oriented
 from util.errors import UserError, say, warn
 from util.lazy import lr_scheduler, nn, torch
-from util.page import PageRow
+from util.record import PageRow
 from util.seed import be_deterministic
 from util.tensors import tensors_to
 

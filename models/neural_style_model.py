@@ -14,7 +14,7 @@ from util.errors import NonFinite, UserError
 from util.images.convert import fitted, im2tensor, save_image, tensor2im
 from util.images.read import load_given, load_image
 from util.lazy import F, torch
-from util.page import PageRow
+from util.record import PageRow
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Units of the optimised picture on [-1, 1]: those of the classifier's input, in which the

@@ -12,7 +12,6 @@ HIGHER = ("train", "test", "translate", "scripts", "datasets", "benchmarks", "te
 # Old names of things that have moved: each may import the rooms it stands for.
 FACES = {
     "util.util": {"images", "tensors"},
-    "util.html": set(),
     "util.visualizer": {"images", "training", "training_page"},
     "util.get_data": {"downloads"},
     "util.visdom_server": {"trackers"},
@@ -142,8 +141,8 @@ def test_imports_go_downwards_only():
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
-        ("util.page", "data.transforms"),
-        ("util.page", "util.images.header"),
+        ("util.record", "data.transforms"),
+        ("util.record", "util.images.header"),
         ("util.images.read", "util.training.log"),
         ("util.results.writer", "util.training.log"),
         ("util.training.console", "models.base_model"),
@@ -164,7 +163,7 @@ def test_the_rule_can_fail(importer: str, imported: str):
 
 def test_names_in_strings_count(tmp_path: Path):
     tree = ast.parse('networks = Lazy("models.networks")\ntable = {"a": "models.networks:Net"}')
-    found = [name for node in ast.walk(tree) for name in _names(node, ("util", "page"))]
+    found = [name for node in ast.walk(tree) for name in _names(node, ("util", "record"))]
     assert found == ["models.networks"] * 2
 
 

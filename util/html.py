@@ -1,5 +1,7 @@
-"""The reference's page of pictures, for scripts that say `from util import html`."""
+"""What all pages share, and the reference's page, for scripts that say `from util import html`."""
 
+import base64
+import hashlib
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -8,14 +10,35 @@ import dominate
 from dominate import tags
 from dominate.util import raw
 
-from util.page import head, to_bytes
-
+CLOSING = "</main></body></html>\n"
+# Nothing is loaded from outside, and no script runs, whatever a file is called.
+POLICY = "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'"
 STYLE = """:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif}
 table{table-layout:fixed;border-collapse:collapse}
 td{border:1px solid #8884;padding:.25rem;overflow-wrap:anywhere;text-align:center;
 vertical-align:top}
 td p{margin:0}"""
+
+
+def head(style: str, policy: str = POLICY) -> str:
+    """What the head of a page begins with: encoding, width, what may be loaded, and the style."""
+    return (
+        '<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"<style>{style}</style>\n"
+    )
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8; bytes of file names that are not UTF-8 become question marks."""
+    return text.encode("utf-8", "replace")
+
+
+def only_script(code: str) -> str:
+    """The source of a Content-Security-Policy that lets this inline script run, and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
 
 
 class HTML:

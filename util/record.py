@@ -1,4 +1,5 @@
-"""What a training tells of itself: which run it is, and a record for every line of its log.
+"""What a training tells of itself: which run it is, a record for every line of its log, and which
+row of a page its pictures belong to.
 
 metrics.jsonl holds a record a line, as one flat JSON object: the fields of `Step` and of `Speed` by
 their names, a loss by its own name, a metric as "metric/<name>". A loss whose name could be taken
@@ -9,7 +10,7 @@ import json
 import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from util.errors import warn
 
@@ -116,6 +117,14 @@ class Record:
         flat = {_key(part, name): value for part, figures in self.parts().items()
                 for name, value in figures.items()}  # fmt: skip
         return json.dumps({k: v if math.isfinite(v) else None for k, v in flat.items()})
+
+
+class PageRow(NamedTuple):
+    """A row of pictures: its number never falls; its pictures' files begin with the stem."""
+
+    number: int
+    heading: str
+    file_stem: str
 
 
 def read_records(file: Path) -> list[Record]:

@@ -17,8 +17,7 @@ from util.errors import say, warn
 from util.html import HTML
 from util.images.convert import save_image, tensor2im
 from util.lazy import torch
-from util.page import PageRow
-from util.record import LossGuide, Record, RunInfo, Speed, Step
+from util.record import LossGuide, PageRow, Record, RunInfo, Speed, Step
 from util.training.log import RunLog
 from util.training_page.page import TrainingPage
 

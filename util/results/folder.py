@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from util.errors import UserError, warn
-from util.page import POLICY
+from util.html import POLICY
 from util.results.gallery import METRICS, set_metrics
 
 KINDS = (".png", ".tif", ".npy")  # what `save_like` writes beside a picture

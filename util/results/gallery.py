@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from util import atomic
-from util.page import CLOSING, POLICY, head, only_script, to_bytes
+from util.html import CLOSING, POLICY, head, only_script, to_bytes
 
 METRICS = '<script type="application/json" id="metrics">'
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from util.page import PageRow
-from util.record import Record, RunInfo
+from util.record import PageRow, Record, RunInfo
 
 
 class Tracker(ABC):

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from util.errors import UserError, warn
-from util.page import PageRow
-from util.record import Record, RunInfo
+from util.record import PageRow, Record, RunInfo
 from util.seed import random_state, set_random_state
 from util.trackers import registry
 from util.trackers.base_tracker import Tracker

@@ -12,8 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from util.errors import say
-from util.page import PageRow
-from util.record import Figures, Record, RunInfo, read_records
+from util.record import Figures, PageRow, Record, RunInfo, read_records
 from util.trackers.base_tracker import Tracker
 from util.trackers.visdom_server import ensure_server
 

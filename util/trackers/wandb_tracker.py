@@ -14,8 +14,7 @@ import numpy as np
 
 from util.errors import say, warn
 from util.lazy import Lazy
-from util.page import PageRow
-from util.record import Record, RunInfo
+from util.record import PageRow, Record, RunInfo
 from util.trackers.base_tracker import Tracker
 
 wandb = Lazy("wandb")

@@ -6,7 +6,7 @@ from dominate import tags
 from dominate.svg import svg
 from dominate.util import raw
 
-from util.page import POLICY, head, only_script
+from util.html import POLICY, head, only_script
 from util.record import RunInfo
 from util.training_page.guide import guide
 

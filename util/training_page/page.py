@@ -7,9 +7,9 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from util.html import to_bytes
 from util.images.convert import save_image
-from util.page import PageRow, to_bytes
-from util.record import Record, RunInfo
+from util.record import PageRow, Record, RunInfo
 from util.training_page.chunks import CHUNK, Chunks, replace, script
 from util.training_page.curves import ThinnedCurves
 from util.training_page.html import page_html

@@ -21,8 +21,7 @@ from tests.helpers import CHROMIUM, ROOT, TINY, environment, make_aligned, metri
 from tests.helpers import train as run_train
 from util import trackers as package
 from util.errors import UserError
-from util.page import PageRow
-from util.record import Record, RunInfo, Speed, Step
+from util.record import PageRow, Record, RunInfo, Speed, Step
 from util.trackers import guard as trackers
 from util.trackers import registry
 from util.trackers import visdom_assets as visdom_page

@@ -17,8 +17,7 @@ from tests.helpers import TINY, make_aligned, train
 from tests.test_resume import same_tensors
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_file
-from util.page import PageRow
-from util.record import LossGuide, Record, RunInfo, Speed, Step
+from util.record import LossGuide, PageRow, Record, RunInfo, Speed, Step
 from util.training.log import RunLog
 from util.training_page.chunks import CHUNK, script
 from util.training_page.curves import MOST, ThinnedCurves
