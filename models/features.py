@@ -24,7 +24,7 @@ class Features:
     """Collects the features that were asked for while a forward computes layer after layer.
 
     Args:
-        known: names of all layers that may be asked for.
+        net: the network, whose `feature_layers` may be asked for.
         layers: those that are.
         encode_only: whether the forward ends when it has them all.
 
@@ -33,13 +33,15 @@ class Features:
     """
 
     def __init__(
-        self, known: Sequence[Layer], layers: Sequence[Layer], encode_only: bool = False
+        self, net: "FeatureNet", layers: Sequence[Layer], encode_only: bool = False
     ) -> None:
         for layer in layers:
-            if layer not in known:
+            if layer not in (known := net.feature_layers):
                 near = did_you_mean(str(layer), map(str, known))
-                accepted = ", ".join(map(str, known))
-                raise UserError(f"no layer {layer!r} in this network; accepted: {accepted}{near}")
+                raise UserError(
+                    f"no layer {layer!r} in {type(net).__name__}; accepted: "
+                    f"{', '.join(map(str, known))}{near}"
+                )
         if encode_only and not layers:
             raise UserError("encode_only stops at the last of `layers`, but none is named")
         self.layers, self.encode_only = layers, encode_only
@@ -100,12 +102,20 @@ class FeatureNet(nn.Module):
         """Names of all layers that `layers` may hold, in the order in which they are computed."""
         raise NotImplementedError(f"{type(self).__name__} names no feature_layers")
 
-    def feature_shapes(self, channels: int, height: int, width: int) -> dict[Layer, torch.Size]:
+    def feature_shapes(
+        self, channels: int, height: int, width: int, layers: Sequence[Layer] | None = None
+    ) -> dict[Layer, torch.Size]:
         """Layer -> shape (C, h, w) of its features, for one image of this shape in px.
 
         Nothing is computed, drawn or changed: shapes are followed on torch's meta device.
+
+        Args:
+            layers: those of interest; all if None.
+
+        Raises:
+            UserError: a layer that this network does not have.
         """
-        layers = self.feature_layers
+        layers = self.feature_layers if layers is None else list(layers)
         state = dict(self.named_parameters(prefix="net")) | dict(self.named_buffers(prefix="net"))
         state = {name: tensor.to("meta") for name, tensor in state.items()}
         image = torch.empty(1, channels, height, width, device="meta")

@@ -52,7 +52,7 @@ class NLayerDiscriminator(FeatureNet):
     ) -> Result:
         """(N, input_nc, H, W) -> scores (N, 1, h, w); with `layers` also their features, with
         `encode_only` these alone (see `models.features`)."""
-        features = Features(self.feature_layers, layers, encode_only)
+        features = Features(self, layers, encode_only)
         return features.result(features.run(self.model, image))
 
 
@@ -83,5 +83,5 @@ class PixelDiscriminator(FeatureNet):
     ) -> Result:
         """(N, input_nc, H, W) -> scores (N, 1, H, W); with `layers` also their features, with
         `encode_only` these alone (see `models.features`)."""
-        features = Features(self.feature_layers, layers, encode_only)
+        features = Features(self, layers, encode_only)
         return features.result(features.run(self.net, image))

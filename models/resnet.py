@@ -83,5 +83,5 @@ class ResnetGenerator(FeatureNet):
     ) -> Result:
         """(N, input_nc, H, W) -> (N, output_nc, H, W), both in [-1, 1]; with `layers` also their
         features, with `encode_only` these alone (see `models.features`)."""
-        features = Features(self.feature_layers, layers, encode_only)
+        features = Features(self, layers, encode_only)
         return features.result(features.run(self.model, image))

@@ -123,5 +123,5 @@ class UnetGenerator(FeatureNet):
                 f"an image of {width}x{height} px does not fit this U-Net: accepted are sides of "
                 f"multiples of {multiple}; use --preprocess resize_and_crop, or a resnet"
             )
-        features = Features(self.feature_layers, layers, encode_only)
+        features = Features(self, layers, encode_only)
         return features.result(self.model(image, features if layers else None))

@@ -145,7 +145,7 @@ class StyleNet(FeatureNet):
             )
         if blend is None and self.n_styles > 1:
             blend = image.new_full((len(image), self.n_styles), 1 / self.n_styles)
-        features = Features(self.feature_layers, layers, encode_only)
+        features = Features(self, layers, encode_only)
         x = (image + 1) * 127.5
         for name in self.feature_layers:
             layer, norm = getattr(self, name), NORM_AFTER.get(name)

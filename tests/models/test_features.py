@@ -137,8 +137,9 @@ def test_the_layers_that_cut_takes():
     """Of the paper's generator, on photographs of 256 px: Park et al. 2020, section 3.2."""
     with torch.device("meta"):
         net = define_G(3, 3, 64, "resnet_9blocks", "instance")
-    shapes = net.feature_shapes(3, 256, 256)
-    assert [tuple(shapes[layer]) for layer in CUT_LAYERS] == [
+    shapes = net.feature_shapes(3, 256, 256, CUT_LAYERS)
+    assert list(shapes) == CUT_LAYERS
+    assert [tuple(shape) for shape in shapes.values()] == [
         (3, 262, 262), (128, 128, 128), (256, 64, 64), (256, 64, 64), (256, 64, 64)
     ]  # fmt: skip
 
@@ -156,15 +157,17 @@ def test_asking_for_shapes_changes_nothing():
 
 def test_unknown_layers_are_told():
     net, image = make("netG resnet_6blocks")
-    with pytest.raises(UserError, match="no layer 'down1'.*accepted: 0, 1, 2"):
+    with pytest.raises(UserError, match="no layer 'down1' in ResnetGenerator; accepted: 0, 1, 2"):
         net(image, ["down1"])
     unet, image = make("netG unet_128")
-    with pytest.raises(UserError, match="no layer 4 in.*accepted: down1.*up2"):
+    with pytest.raises(UserError, match="no layer 4 in UnetGenerator; accepted: down1.*up2"):
         unet(image, CUT_LAYERS[1:])
     with pytest.raises(UserError, match="no layer 'dwn3'.*did you mean down3"):
         unet(image, ["dwn3"])
     with pytest.raises(UserError, match="encode_only.*none is named"):
         unet(image, encode_only=True)
+    with pytest.raises(UserError, match="no layer 0 in UnetGenerator"):
+        unet.feature_shapes(3, 128, 128, CUT_LAYERS)
 
 
 class TestThroughOneDoor:
