@@ -3,11 +3,13 @@
 `step NORM`: their averaged step is that of one process with the double batch.
 `train FLAGS`: after a training without --seed they hold the same weights.
 `poison FLAGS`: a training in which one process meets a NaN in its third step.
+`full FLAGS`: a training on a disk that takes no checkpoint.
 """
 
 import copy
 import math
 import sys
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -15,7 +17,7 @@ from torch import nn
 import train
 from models import networks
 from models.pix2pix_model import Pix2PixModel
-from util import distributed
+from util import atomic, distributed
 
 
 def step(net: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
@@ -65,5 +67,18 @@ def poison(*flags: str) -> None:
     sys.exit(train.main(list(flags)))
 
 
+def fill_disk(*flags: str) -> None:
+    real = atomic.write
+
+    def write(path: Path, content: bytes, **how: bool) -> None:
+        if "snapshots" in path.parts:
+            raise OSError(28, "No space left on device")
+        real(path, content, **how)
+
+    atomic.write = write
+    sys.exit(train.main(list(flags)))
+
+
 if __name__ == "__main__":
-    {"step": check_step, "train": check_training, "poison": poison}[sys.argv[1]](*sys.argv[2:])
+    work = {"step": check_step, "train": check_training, "poison": poison, "full": fill_disk}
+    work[sys.argv[1]](*sys.argv[2:])

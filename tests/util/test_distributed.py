@@ -101,3 +101,22 @@ def test_a_bad_number_in_one_process_stops_all(tmp_path):
         raise
     assert process.returncode != 0
     assert "in step 3 (epoch 1); its files:" in error
+
+
+def test_a_full_disk_ends_all_processes_in_one_step(tmp_path):
+    """The first one tells why; nobody is left waiting for it until a connection breaks."""
+    root = make_aligned(tmp_path / "data", 8)
+    process = torchrun(WORKER, "full", "--dataroot", root, "--model", "pix2pix", "--name", "p",
+                       "--netG", "resnet_6blocks", *TINY, "--n_epochs", 1000,
+                       "--save_latest_freq", 2)  # fmt: skip
+    try:
+        _, error = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode != 0 and 'distributed_worker.py", line' not in error  # no trace
+    told = [line for line in error.splitlines() if line.startswith(("error: ", "warning: "))]
+    assert [line for line in told if "trying once more" in line] == told[:1]
+    ends = sorted("checkpoint not saved (No space left on device): needs" in line
+                  for line in told[1:])  # fmt: skip
+    assert ends == [False, True] and any("could not save" in line for line in told[1:])
