@@ -85,50 +85,50 @@ def default_threads() -> int:
 
 
 class OrderedThreads(Generic[T]):
-    """While it is entered, `give` returns at once, as long as not too much waits. On leaving, also
-    for an error or Ctrl-C, what was given is done.
+    """While it is entered, `submit` returns at once, as long as not too much waits. On leaving,
+    also for an error or Ctrl-C, what was submitted is done.
 
     Args:
-        take: called with every result in the thread that gives, in the order of giving.
+        on_result: called with every result in the thread that submits, in that order.
         threads: that work; the work has to let others run, as numpy and encoders do.
-        most_bytes: given and not taken back; one piece of work may exceed it.
+        most_bytes: of work that is not done; one piece of it may exceed that.
     """
 
     def __init__(
-        self, take: Callable[[T], None], threads: int = 0, most_bytes: int = MOST_BYTES
+        self, on_result: Callable[[T], None], threads: int = 0, most_bytes: int = MOST_BYTES
     ) -> None:
-        self.take, self.most_bytes, self.bytes = take, most_bytes, 0
+        self.on_result, self.most_bytes, self.bytes = on_result, most_bytes, 0
         self.pool = ThreadPoolExecutor(threads or default_threads(), "pool")
         self.waiting: deque[tuple[Future[T], int]] = deque()
 
-    def give(self, size: int, work: Callable[..., T], *args: object) -> None:
+    def submit(self, size: int, work: Callable[..., T], *args: object) -> None:
         """Let `work(*args)`, which holds `size` bytes, be done. Raises what earlier work raised."""
         while self.waiting and self.bytes + size > self.most_bytes:
-            self._take_next()
+            self._next_result()
         self.waiting.append((self.pool.submit(work, *args), size))
         self.bytes += size
         while self.waiting and self.waiting[0][0].done():
-            self._take_next()
+            self._next_result()
 
-    def _take_next(self) -> None:
+    def _next_result(self) -> None:
         future, size = self.waiting.popleft()
         self.bytes -= size
         try:
             result = future.result()
         finally:
             del future  # it holds the error, which holds this frame and the callers' until gc runs
-        self.take(result)
+        self.on_result(result)
 
     def __enter__(self) -> "OrderedThreads[T]":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
-        """The rest, past what cannot be done; of several errors the first one is raised."""
+        """Finish what was submitted, also after an error; the first error is raised at the end."""
         first: Exception | None = None
         try:
             while self.waiting:
                 try:
-                    self._take_next()
+                    self._next_result()
                 except Exception as error:
                     first = first or error
         finally:

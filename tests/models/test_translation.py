@@ -130,6 +130,6 @@ def test_background_keeps_order_and_bounds_what_waits():
 
     with OrderedThreads(take, threads=4, most_bytes=30) as background:
         for number in range(20):
-            background.give(10, work, number)
+            background.submit(10, work, number)
             most = max(most, len(background.waiting))
     assert taken == list(range(20)) and most <= 3

@@ -82,7 +82,7 @@ class Results:
         """
         images = {label: image.detach().cpu() for label, image in pictures.items()}
         size = sum(image.numel() * image.element_size() for image in images.values())
-        self.writing.give(size, self._write, self.stem_of(files["A"]), files, images)
+        self.writing.submit(size, self._write, self.stem_of(files["A"]), files, images)
 
     def _write(
         self, stem: str, files: dict[str, str], pictures: dict[str, torch.Tensor]

@@ -65,17 +65,17 @@ def run_lock(run_dir: str | Path, wanted: bool = True) -> Iterator[None]:
 
 def _acquire(file: Path, name: str) -> filelock.FileLock:
     """The lock, held, with this process's pid and host in its file."""
-    holder = _read(file)
     lock = filelock.FileLock(file, timeout=0, fallback_to_soft=False)
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise _in_use(file, name, holder) from None
+        raise _in_use(file, name, _read(file)) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
         warn(f"{file}: no locks on this file system; a second run of the name goes unnoticed")
         return lock
+    holder = _read(file)  # who left it, without releasing it
     if _touches_its_file(file, holder):
         lock.release()
         raise _in_use(file, name, holder)
