@@ -8,6 +8,8 @@ The run's folder, checkpoints/<name>, holds options, weights, logs and web/index
 `--model X --help` lists the flags of model X; docs/training_and_testing.md explains the rest.
 """
 
+from __future__ import annotations
+
 import sys
 from argparse import Namespace
 
@@ -19,11 +21,13 @@ from models.schedulers import describe_schedule, schedule_settings
 from options.train_options import TrainOptions
 from util import distributed
 from util.errors import one_line_errors
+from util.lazy import Lazy
 from util.seed import seed_everything
 from util.training.run_folder import run_lock
-from util.training.session import Session
 from util.training.signals import SignalHandler
-from util.training.summary import describe_step
+
+# The life of a run is no part of --help.
+session, summary = Lazy("util.training.session"), Lazy("util.training.summary")
 
 
 @one_line_errors
@@ -44,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         if opt.dry_run:
             return dry_run(opt, dataset, model)
         model.setup(opt)  # with --continue_train everything that the checkpoint holds
-        with Session(opt, options, model, dataset, model.resumed, signals) as run:
+        with session.Session(opt, options, model, dataset, model.resumed, signals) as run:
             for epoch in run.epochs():
                 for batch in run.batches(epoch):
                     with run.step(batch):  # guards, counts, logs, shows, saves, stops
@@ -58,7 +62,8 @@ def dry_run(opt: Namespace, dataset: Loader, model: BaseModel) -> int:
     model.setup(opt)
     model.set_input(sample := dataset.peek())
     model.optimize_parameters()
-    lines = [describe_step(model, sample), describe_schedule(opt.lr, **schedule_settings(opt))]
+    schedule = describe_schedule(opt.lr, **schedule_settings(opt))
+    lines = [summary.describe_step(model, sample), schedule]
     if distributed.rank() == 0:
         print(*lines, "all is in order; nothing was written (--dry_run)", sep="\n")
     return 0
