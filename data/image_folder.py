@@ -9,10 +9,10 @@ from typing import Any
 from PIL import Image
 
 from util.errors import UserError
+from util.images.formats import extensions
 from util.images.read import load_image
 
-IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".pbm", ".bmp", ".tif", ".tiff",
-                  ".webp", ".npy")  # fmt: skip
+IMG_EXTENSIONS = extensions()
 
 
 @dataclass

@@ -12,11 +12,11 @@ from models.style.flags import LOSS_HELP, add_style_flags, settings
 from util import distributed
 from util.errors import NonFinite, UserError
 from util.images.convert import fitted, im2tensor, save_image, tensor2im
+from util.images.picture import LUMA
 from util.images.read import load_given, load_image
 from util.lazy import F, torch
 from util.record import PageRow
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Units of the optimised picture on [-1, 1]: those of the classifier's input, in which the
 # published step sizes are meant.
 UNITS = {"caffe": 127.5, "imagenet": 0.5, "plain": 0.5}

@@ -219,6 +219,20 @@ else that of A.
   TIFF's planes or pages of one size are its channels.
 - Camera rotation (EXIF) is applied, and not written again.
 - Sides from 4 px; more than 178 million pixels are refused before they are decoded.
+
+## Another format
+
+is one file, `util/images/<name>_format.py`, with a class that extends `util.images.formats.Format`;
+`npy_format.py` is a short example. It is found by its name, and nothing else has to be changed:
+
+- `kind`, its name; `extensions` of its files; `signatures`, how their bytes begin (they count for
+  more than the extension; without any the extension decides).
+- `header(file)` gives a `Header` without decoding the pixels: width and height, channels, numpy's
+  name of the values' type, `kind`, and `deep=True`.
+- `decode(data, header)` gives an array (H, W, C) of that type. What these two raise is told as the
+  reason why a file cannot be read.
+- `written`, an extension, and `encode(values, header)`, if results are to come out in the format
+  that the images came in; else they are PNG or TIFF.
 """
 
 if __name__ == "__main__":

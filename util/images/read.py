@@ -1,18 +1,15 @@
 """From an image file to a picture of the wanted channels."""
 
 import contextlib
-import io
 import os
 import time
 from collections.abc import Iterator, Sequence
 
-import imagecodecs
 import numpy as np
-import simplejpeg
-import tifffile
 from PIL import Image
 
 from util.errors import BadImage, UserError, did_you_mean, warn
+from util.images.formats import format_named
 from util.images.header import ORIENTATION, Header, read_header
 from util.images.picture import Picture, grey, on_white
 
@@ -92,13 +89,12 @@ def decode_picture(
     """`read_picture` of bytes that are at hand; `path` is their name."""
     header = read_header(path, data)
     with _damage_told(path):
-        if not header.deep:
-            image, turned = _decode(data, header, min_size)
-            picture = _with_channels(path, image, header, channels)
-        else:
-            turned = header.turned
-            values = _scaled(path, _decode_array(data, header), value_range)
+        image, turned = _decode(data, header, min_size)
+        if header.deep:
+            values = _scaled(path, image, value_range)
             picture = Picture(_chosen(path, values, header, channels))
+        else:
+            picture = _with_channels(path, image, header, channels)
         picture.info["path"] = path  # for messages of the transforms
         return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
 
@@ -112,11 +108,9 @@ def check_pixels(path: str, value_range: Range | None = None, values_too: bool =
     data = read_bytes(path)
     header = read_header(path, data)
     with _damage_told(path):
+        values, _ = _decode(data, header)
         if header.deep:
-            values = _decode_array(data, header)
             _scaled(path, values, value_range) if values_too else _finite_limits(path, values)
-        else:
-            _decode(data, header)
     return header
 
 
@@ -167,22 +161,13 @@ def value_limits(dtype: str, value_range: Range | None) -> Range | None:
 def _decode(
     data: bytes, header: Header, min_size: tuple[int, int] | None = None
 ) -> tuple[np.ndarray | Image.Image, int]:
-    """(image as stored, its EXIF orientation); (H, W, C) of a JPEG."""
-    if header.kind == "jpeg" and header.mode in ("RGB", "L"):
-        # libjpeg's warnings are errors to it: Pillow shows a damaged middle as grey blocks.
-        space = "GRAY" if header.mode == "L" else "RGB"
-        width, height = min_size or (0, 0)  # 0: as it is
-        if header.turned in (5, 6, 7, 8):
-            width, height = height, width
-        if header.size[0] % 16 or header.size[1] % 16:  # halves begin between two blocks
-            width = height = 0
-        pixels = simplejpeg.decode_jpeg(
-            data, colorspace=space, min_width=width, min_height=height, strict=True
-        )
-        return pixels, header.turned
-    with Image.open(io.BytesIO(data)) as image:
-        image.load()
+    """(image as stored, its EXIF orientation); (H, W, C) if the file is deep."""
+    image = format_named(header.kind).decode(data, header, min_size)
+    if isinstance(image, Image.Image):
         return image, image.getexif().get(ORIENTATION, 1)
+    if header.deep:
+        image = image.reshape(*image.shape[:2], header.channels)
+    return image, header.turned
 
 
 def _with_channels(
@@ -202,42 +187,6 @@ def _with_channels(
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     mode = "RGB" if channels == 3 else "L"
     return Picture.of(image if image.mode == mode else image.convert(mode))
-
-
-def _decode_array(data: bytes, header: Header) -> np.ndarray:
-    """(H, W, C) of the file's own type."""
-    if header.kind == "npy":
-        values = np.load(io.BytesIO(data), allow_pickle=False)
-    elif header.kind == "png":
-        values = imagecodecs.png_decode(data)
-    elif header.kind == "tiff":
-        values = _decode_tiff(data)
-    else:
-        with Image.open(io.BytesIO(data)) as image:
-            values = np.asarray(image).astype(header.dtype)
-    values = np.moveaxis(values, 0, -1) if header.channels_first else values
-    return values.reshape(*values.shape[:2], header.channels)
-
-
-def _decode_tiff(data: bytes) -> np.ndarray:
-    """As stored, without axes of length 1."""
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        series = tiff.series[0]
-        values, page = series.asarray().squeeze(), series.keyframe
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and values.dtype.kind in "bu":
-            values = ~values
-        if page.extrasamples[-1:] == (1,) and values.dtype.kind in "uf":
-            values = _unmultiplied(values)
-    return values
-
-
-def _unmultiplied(values: np.ndarray) -> np.ndarray:
-    """Colours (H, W, C + 1) that were stored times their alpha, the last channel, without it."""
-    alpha = values[..., -1:].astype(np.float64)
-    top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-    colours = values[..., :-1] * (top / np.maximum(alpha, top * 1e-9))
-    colours = colours.round().clip(0, top) if values.dtype.kind == "u" else colours
-    return np.concatenate([colours.astype(values.dtype), values[..., -1:]], axis=-1)
 
 
 def _scaled(path: str, values: np.ndarray, value_range: Range | None) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 from util import atomic
 from util.images.convert import png_bytes, save_image, stretched, tensor2im
+from util.images.formats import format_named
 from util.images.header import Header
 from util.images.picture import Picture
 from util.images.read import Range, value_limits
@@ -26,8 +26,8 @@ def save_like(
 ) -> Path:
     """Write an image as the file that it came from holds its own, and a picture to look at.
 
-    PNG wherever it can hold the values (8 and 16 bits; grey, colour, alpha), TIFF for a TIFF and
-    for what PNG cannot hold, .npy for an .npy.
+    PNG wherever it can hold the values (8 and 16 bits; grey, colour, alpha), else TIFF; the other
+    file's format if results are written in it (`Format.written`: TIFF and .npy), beside a PNG.
 
     Args:
         image: (1, C, H, W) in [-1, 1].
@@ -41,13 +41,13 @@ def save_like(
     channels = image.shape[1]
     shown = path.with_name(path.name + ".png")
     fits_png = channels in (1, 3) or (model.alpha and channels == model.channels)
-    if model.kind in ("tiff", "npy") or not fits_png or model.dtype not in ("uint8", "uint16"):
+    own = format_named(model.kind)
+    if own.written or not fits_png or model.dtype not in ("uint8", "uint16"):
         save_image(tensor2im(image), shown, aspect_ratio)
         values = _values(image, model, value_range, aspect_ratio)
-        if model.kind == "npy":
-            _save_npy(path.with_name(path.name + ".npy"), values, model)
-        else:
-            _save_tiff(path.with_name(path.name + ".tif"), values, model.alpha)
+        own = own if own.written else format_named("tiff")
+        beside = path.with_name(path.name + own.written)
+        atomic.write(beside, own.encode(values, model), durable=False)
     elif model.dtype == "uint8" and channels in (1, 3):
         levels = tensor2im(image)
         save_image(levels if channels == 3 else levels[..., 0], shown, aspect_ratio)
@@ -72,24 +72,3 @@ def _values(
         (0, 1) if model.dtype == "bool" else (np.iinfo(model.dtype).min, np.iinfo(model.dtype).max)
     )
     return values.round().clip(*kept).astype(model.dtype)
-
-
-def _save_npy(path: Path, values: np.ndarray, model: Header) -> None:
-    if values.shape[-1] == 1 and model.channels == 1:
-        values = values[..., 0]
-    with atomic.replacing(path) as part, open(part, "wb") as file:
-        np.save(file, np.moveaxis(values, -1, 0) if model.channels_first else values)
-
-
-def _save_tiff(path: Path, values: np.ndarray, alpha: bool) -> None:
-    channels = values.shape[-1]
-    colours = channels - 1 if alpha and channels in (2, 4) else channels
-    with atomic.replacing(path) as part:
-        tifffile.imwrite(
-            part,
-            values[..., 0] if channels == 1 else values,
-            photometric="rgb" if colours == 3 else "minisblack",
-            planarconfig=None if channels == 1 else "contig",
-            extrasamples=["unassalpha"] if colours < channels else None,
-            compression="zlib",
-        )

@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 from util.errors import UserError, warn
 from util.html import POLICY
+from util.images.formats import written_extensions
 from util.results.gallery import METRICS, set_metrics
 
-KINDS = (".png", ".tif", ".npy")  # what `save_like` writes beside a picture
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -90,8 +90,8 @@ def remove_pictures(folder: Path, source: str | None = None) -> set[str]:
         warn(f"{folder}: pictures of an earlier test stay there, as they are read: {source}")
         return set()
     for picture in pictures:
-        for kind in KINDS:
-            picture.with_suffix(kind).unlink(missing_ok=True)
+        for extension in written_extensions():
+            picture.with_suffix(extension).unlink(missing_ok=True)
     return {picture.name for picture in pictures}
 
 
