@@ -21,6 +21,7 @@ from data import create_dataset
 from data.loader import Loader
 from models import create_model
 from models.base_model import BaseModel
+from models.compute.process import tune_process
 from models.padding import pad_batch
 from models.translation import translate
 from options.test_options import TestOptions, describe_sizes
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     options = TestOptions()
     opt = options.parse(argv)
     seed_everything(opt.seed)
+    tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
     dataset, model = create_dataset(opt, singles=True), create_model(opt)
     model.setup(opt)
     mode = model.test_mode(opt.eval)

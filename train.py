@@ -17,6 +17,7 @@ from data import create_dataset
 from data.loader import Loader
 from models import create_model
 from models.base_model import BaseModel
+from models.compute.process import tune_process
 from models.schedulers import describe_schedule, schedule_settings
 from options.train_options import TrainOptions
 from util import distributed
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     opt.seed = options.values["seed"] = distributed.from_rank_0(opt.seed)
     with SignalHandler(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
         seed_everything(opt.seed)
+        tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
         dataset, model = create_dataset(opt), create_model(opt)
         model.check_sizes(dataset.sizes)
         if writes:

@@ -2,7 +2,7 @@
 
     python benchmarks/layers.py [--rounds 5]
 
-What it shows decides the rules of models/compute/fast_layers.py and speed.py. The cases take turns;
+What it shows decides the rules of models/compute/rules.py. The cases take turns;
 medians and the spread are printed. Compare within one run only.
 """
 
@@ -18,9 +18,8 @@ from torch import nn
 
 from benchmarks.timing import interleaved, row
 from models import networks
-from models.compute.fast_layers import use_fast_layers
-from models.compute.precision import compute_in
-from models.compute.speed import keep_freed_memory
+from models.compute.configure import configure, exchange_layers, undo
+from models.compute.process import keep_freed_memory
 from models.compute.winograd import conv3x3
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -49,7 +48,7 @@ def norm_cases() -> dict[str, Callable[[], None]]:
         for name, memory_format in FORMATS.items():
             x = torch.randn(shape).to(memory_format=memory_format)
             fast = nn.Sequential(nn.InstanceNorm2d(shape[1]))
-            use_fast_layers(fast)
+            exchange_layers(fast, "speed")
             label = f"instance norm {shape[1]} x {shape[2]}^2 {name}"
             cases[f"{label}, torch"] = both(nn.InstanceNorm2d(shape[1]), x)
             cases[f"{label}, ours"] = both(fast, x)
@@ -75,7 +74,7 @@ def scaling_cases() -> dict[str, Callable[[], None]]:
         for conv, px in ((nn.Conv2d(512, 512, 4, 2, 1), side),
                          (nn.ConvTranspose2d(1024, 512, 4, 2, 1), side // 2)):  # fmt: skip
             fast = nn.Sequential(copy.deepcopy(conv))
-            use_fast_layers(fast)
+            exchange_layers(fast, "speed")
             label = f"{type(conv).__name__} 4x4 stride 2 from {px}^2"
             x = torch.randn(1, conv.in_channels, px, px)
             cases |= {f"{label}, torch": both(conv, x), f"{label}, ours": both(fast, x)}
@@ -87,13 +86,12 @@ def network_cases() -> dict[str, Callable[[], None]]:
     for label, (size, arguments) in NETWORKS.items():
         image = torch.rand(1, 3, size, size) * 2 - 1
         for precision in ("fp32", "bf16"):
-            for name, memory_format in FORMATS.items():
+            for name in FORMATS:
                 for fast in (False, True):
-                    net = networks.define_G(3, 3, **arguments).to(memory_format=memory_format)
-                    if fast:
-                        use_fast_layers(net)
-                    if precision == "bf16":
-                        compute_in(net, precision)
+                    net = networks.define_G(3, 3, **arguments)
+                    configure(net, torch.device("cpu"), precision, name)
+                    if not fast:
+                        undo(net, "speed")
                     how = "ours" if fast else "torch"
                     cases[f"{label} {precision} {name}, {how}"] = both(net, image)
     return cases

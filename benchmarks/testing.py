@@ -27,6 +27,7 @@ from PIL import Image
 from benchmarks.timing import interleaved, row
 from data import create_dataset
 from models import create_model, networks
+from models.compute.process import tune_process
 from options.test_options import TestOptions
 from util.images.write import save_like
 from util.results.gallery import ResultPage
@@ -82,6 +83,7 @@ def run(checkout: Path, argv: list[str], cpu_s: list[float]) -> None:
 def stages(root: Path, net: str, flags: list[str]) -> dict[str, Callable[[], object]]:
     """Each stage by itself, in this process, for all images."""
     opt = TestOptions().parse(arguments(root, net, ["--num_threads", "0", *flags]))
+    tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
     model, dataset = create_model(opt), create_dataset(opt)
     model.setup(opt)
     model.test_mode(opt.eval)

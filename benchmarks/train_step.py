@@ -17,6 +17,7 @@ from benchmarks.checkout import Checkout
 from benchmarks.turns import Process, is_losses, take_turns
 from models import create_model
 from models.base_model import BaseModel
+from models.compute.process import tune_process
 from options.train_options import TrainOptions
 
 CASES = {
@@ -147,6 +148,7 @@ def make(flags: str, size: int, device: str) -> BaseModel:
     """A model with one random batch in it."""
     argv = ["--dataroot", ".", "--seed", "1", "--device", device, *flags.split()]
     opt = TrainOptions().parse(argv)
+    tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
     model = create_model(opt)
     model.setup(opt)
     A, B = (torch.rand(1, 3, size, size) * 2 - 1 for _ in range(2))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from models import networks
-from models.compute import speed
-from models.compute.norms import set_test_mode
+from models.compute.optimizer import align_with_weights, prepare_optimizer
 from models.discriminators import check_discriminator_size
 from models.generators import GENERATORS, check_generator_size, check_image_sizes
 from util import distributed
@@ -19,11 +18,13 @@ from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_sta
 from util.checkpoints.transfer import transfer
 from util.checkpoints.weights import load_weights, save_file, weights_path
 from util.direction import oriented
+from util.distributed import average_gradients
 from util.errors import UserError, say, warn
-from util.lazy import lr_scheduler, nn, torch
+from util.lazy import Lazy, lr_scheduler, nn, torch
 from util.record import PageRow
-from util.seed import be_deterministic
 from util.tensors import tensors_to
+
+compute = Lazy("models.compute.configure")
 
 
 class BaseModel(ABC):
@@ -41,8 +42,6 @@ class BaseModel(ABC):
     healthy: list[str] = []  # sentences on how the losses look when all is well, for the page
 
     def __init__(self, opt: argparse.Namespace) -> None:
-        if opt.deterministic:
-            be_deterministic()
         self.opt = opt
         self.gpu_ids: list[int] = opt.gpu_ids
         self.isTrain: bool = opt.isTrain
@@ -54,8 +53,9 @@ class BaseModel(ABC):
         self.optimizers: list[torch.optim.Optimizer] = []
         self.image_paths: list[str] = []
         self.schedulers: list = []
-        self.loss_scale: speed.LossScale | None = None  # of --precision fp16
+        self.loss_scale: compute.LossScale | None = None  # of --precision fp16
         self.accepted_sides = (1, 1)  # (multiple, smallest) px that all generators take
+        self.check_gradients: Callable | None = None  # see prepare_optimizers
         self.resumed: dict | None = None  # the state of the training that this one goes on from
         self.metric = 0.0  # mean generator loss of the last epoch, which plateau looks at
         self._metric_sum: torch.Tensor | float = 0.0
@@ -118,7 +118,6 @@ class BaseModel(ABC):
         fused = self.device.type in ("cpu", "cuda")
         betas = (self.opt.beta1, 0.999)
         optimizer = torch.optim.Adam(params, lr=self.opt.lr, betas=betas, fused=fused)
-        optimizer.register_step_pre_hook(speed.align_with_weights)
         self.optimizers.append(optimizer)
         return optimizer
 
@@ -213,7 +212,7 @@ class BaseModel(ABC):
         for part in vars(self).values():
             if isinstance(part, nn.Module):  # also those that are not saved, like a frozen teacher
                 part.to(self.device)
-        self.loss_scale = speed.prepare(
+        self.loss_scale = compute.configure_all(
             self.networks().values(), self.device, opt.precision, opt.memory_format, opt.compile,
             fixed_size="crop" in opt.preprocess,
         )  # fmt: skip
@@ -235,24 +234,30 @@ class BaseModel(ABC):
                     f"and random numbers begin anew, in epoch {opt.epoch_count}"
                 )
             self.schedulers = [networks.get_scheduler(o, opt) for o in self.optimizers]
+        self.prepare_optimizers()
+
+    def prepare_optimizers(self, check: Callable | None = None) -> None:
+        """Before each update of `self.optimizers`: align, average over processes, unscale, check
+        (takes the optimizer; kept for optimizers that this is called for later)."""
+        self.check_gradients = check or self.check_gradients
+        unscale = self.loss_scale and self.loss_scale.unscale
         for optimizer in self.optimizers:
-            distributed.average_gradients(optimizer)
-            if self.loss_scale is not None:
-                optimizer.register_step_pre_hook(self.loss_scale.before_update)
+            works = [align_with_weights, average_gradients, unscale, self.check_gradients]
+            prepare_optimizer(optimizer, works)
 
     def train(self) -> None:
         """Dropout and batch statistics as in training."""
         for net in self.networks().values():
-            net.train()
+            compute.leave_test_mode(net, training=True)
 
     def eval(self) -> None:
         """No dropout, running statistics."""
         for net in self.networks().values():
-            net.eval()
+            compute.leave_test_mode(net, training=False)
 
     def test_mode(self, eval_mode: bool) -> str:
         """Norms and dropout as test has them; see `set_test_mode`. Returns: how that is."""
-        return set_test_mode(self.networks().values(), eval_mode)
+        return compute.set_test_mode(self.networks().values(), eval_mode)
 
     def test(self) -> None:
         """Forward without gradients, and the images to show."""

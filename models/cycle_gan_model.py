@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from models import networks
 from models.base_model import BaseModel
-from models.compute import speed
+from models.compute.process import give_back_freed_memory
 from util.errors import UserError
 from util.image_pool import ImagePool
 from util.lazy import torch
@@ -167,10 +167,10 @@ class CycleGANModel(BaseModel):
         """The terms of G's loss, each computed when it is asked for."""
         self.forward_cycle()
         yield self.forward_losses()
-        speed.give_back_freed_memory(self.device)
+        give_back_freed_memory(self.device)
         self.backward_cycle()
         yield self.backward_losses()
-        speed.give_back_freed_memory(self.device)
+        give_back_freed_memory(self.device)
         yield self.identity_loss_A()
         yield self.identity_loss_B()
 

@@ -177,6 +177,7 @@ class NeuralStyleModel(BaseModel):
             lbfgs = torch.optim.LBFGS
             optimizer = lbfgs([self.variable], self.opt.lr, history_size=history, **never)
         self.optimizer, self.optimizers = optimizer, [optimizer]
+        self.prepare_optimizers()
 
     def forward(self) -> None:
         self.picture = self.variable / self.units

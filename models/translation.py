@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from models.compute.norms import ImageNoise
 from models.padding import cut_back, pad_batch
 from util.direction import oriented
 from util.errors import UserError, begun
-from util.lazy import torch
+from util.lazy import Lazy, torch
 from util.seed import mix, seed_everything
+
+compute = Lazy("models.compute.configure")
 
 Collate = Callable[[list[dict]], dict]  # from samples of one size to their batch
 
@@ -41,19 +42,19 @@ def translate(
     Raises:
         UserError: a picture is not finite, or from `lists`; after all that came before.
     """
-    noise = ImageNoise(model.networks().values(), model.device)
+    nets, due = model.networks().values(), 0
     done: dict[int, Translation] = {}
-    due = 0
-    for places, samples in by_size(lists):
-        seeds = [mix(seed, place) for place in places]
-        noise.seed(seeds)
-        seed_everything(seeds[0])  # what else is drawn does not depend on what came before
-        done |= zip(places, _translate_batch(model, collate(samples), direction), strict=True)
-        while due in done:
-            translation = done.pop(due)
-            check_pictures(translation.pictures, [translation.files["A"]])
-            yield translation
-            due += 1
+    with compute.image_noise(nets, model.device) as noise:
+        for places, samples in by_size(lists):
+            seeds = [mix(seed, place) for place in places]
+            noise.seed(seeds)
+            seed_everything(seeds[0])  # what else is drawn does not depend on what came before
+            done |= zip(places, _translate_batch(model, collate(samples), direction), strict=True)
+            while due in done:
+                translation = done.pop(due)
+                check_pictures(translation.pictures, [translation.files["A"]])
+                yield translation
+                due += 1
 
 
 def _translate_batch(model: Any, batch: dict, direction: str) -> Iterator[Translation]:

@@ -148,7 +148,7 @@ def test_imports_go_downwards_only():
         ("util.training.console", "models.base_model"),
         ("util.training.console", "util.visualizer"),
         ("models.networks", "models.base_model"),
-        ("models.compute.speed", "models.base_model"),
+        ("models.compute.configure", "models.base_model"),
         ("models.base_model", "util.training.checkpointer"),
         ("data.aligned_dataset", "models.networks"),
         ("data", "data.aligned_dataset"),

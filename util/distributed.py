@@ -91,22 +91,28 @@ def mean(value: float) -> float:
 
 
 def average_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Before each step of `optimizer`, replace its gradients by their mean over the processes.
+    """Replace an optimizer's gradients by their mean over the processes; to be done before each
+    update.
 
-    A hook on the optimizer rather than a wrapper around the network: the keys of state_dicts stay
-    as they are, a network may be called several times before one backward pass (CycleGAN calls
-    each generator up to three times), and plug-in models gain it without a change.
+    On the optimizer rather than by a wrapper around the network: the keys of state_dicts stay as
+    they are, a network may be called several times before one backward pass (CycleGAN calls each
+    generator up to three times), and plug-in models gain it without a change. A weight that has a
+    gradient in some processes only counts as zero in the others; one that has none stays so.
     """
     if not dist.is_initialized():
         return
-
-    def before_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
-        params = [p for group in optimizer.param_groups for p in group["params"]]
-        grads = [p.grad for p in params if p.grad is not None]
-        flat = torch.cat([g.reshape(-1) for g in grads])
-        dist.all_reduce(flat)
-        flat /= dist.get_world_size()
-        for grad, mean in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-            grad.copy_(mean.view_as(grad))
-
-    optimizer.register_step_pre_hook(before_step)
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in params]
+    missing = [number for number, param in enumerate(params) if param.grad is None]
+    given = grads[0].new_ones(len(params))  # in how many processes a weight has a gradient
+    if missing:
+        given[missing] = 0
+    flat = torch.cat([*(grad.reshape(-1) for grad in grads), given])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    *means, given = flat.split([*(grad.numel() for grad in grads), len(params)])
+    for grad, mean in zip(grads, means, strict=True):
+        grad.copy_(mean.view_as(grad))
+    for number in missing:
+        if given[number] > 0:
+            params[number].grad = grads[number]

@@ -1,34 +1,21 @@
-"""How norms and dropout behave in test."""
+"""Norms and dropout in test, where each image is to be treated as if it were alone."""
 
-from __future__ import annotations
-
-import functools
-from collections.abc import Iterable
-
-from util.lazy import F, nn, torch
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 
-def set_test_mode(nets: Iterable[nn.Module], eval_mode: bool) -> str:
-    """Set norms and dropout of networks for test, and say how.
+def is_batch_norm(layer: nn.Module) -> bool:
+    """Of images, also over several processes."""
+    return isinstance(layer, nn.BatchNorm2d)
 
-    Args:
-        eval_mode: running statistics and no dropout. Else both as in training (pix2pix, section
-            3.4), batch norm by each image's own statistics, so that a picture does not depend on
-            its neighbours in the batch.
-    """
-    modules = [module for net in nets for module in net.train(not eval_mode).modules()]
-    kinds = sorted({type(m).__name__ for m in modules if "Norm" in type(m).__name__})
-    norm_layers = " and ".join(kinds) or "no norm layers"
-    if eval_mode:
-        return f"{norm_layers} by running statistics if it has any, no dropout (--eval)"
-    batch_norms = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
-    for norm in batch_norms:
-        norm.forward = functools.partial(
-            norm_each_image, weight=norm.weight, bias=norm.bias, eps=norm.eps
-        )
-    own = " by each image's own statistics" if batch_norms else ""
-    dropout = any(_drops(m) for m in modules)
-    return f"{norm_layers}{own}, {'dropout on, as in training' if dropout else 'no dropout'}"
+
+def own_statistics(norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
+    """Batch norm of (N, C, H, W) by each image's own statistics, while the layer is in training
+    mode; its running statistics stay as they are."""
+    if not norm.training:
+        return type(norm).forward(norm, x)
+    return norm_each_image(x, norm.weight, norm.bias, norm.eps)
 
 
 def norm_each_image(
@@ -45,34 +32,37 @@ def norm_each_image(
     return torch.cat([F.batch_norm(image, None, None, **how) for image in x.split(1)])
 
 
-class ImageNoise:
-    """Dropout whose noise is drawn for each image apart, so that it does not depend on neighbours
-    in the batch. On the CPU it is the noise that dropout draws for an image alone.
+def drops(layer: nn.Module) -> bool:
+    """Whether a layer is dropout, and at work."""
+    return isinstance(layer, nn.Dropout) and layer.training and layer.p > 0
+
+
+class NoiseSource:
+    """The random numbers of dropout, drawn for each image of a batch apart. On a CPU they are those
+    that dropout draws for an image alone.
 
     Args:
-        nets: their dropouts are changed; set to test already.
-        device: where they are.
+        device: where the images are.
     """
 
-    def __init__(self, nets: Iterable[nn.Module], device: torch.device) -> None:
-        self.device, self.generators = device, []
-        for module in (module for net in nets for module in net.modules()):
-            if _drops(module):
-                module.forward = functools.partial(self._drop, module.p)
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.generators: list[torch.Generator] = []
 
     def seed(self, seeds: list[int]) -> None:
         """Give each image of the coming batch a seed."""
         self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
 
-    def _drop(self, p: float, features: torch.Tensor) -> torch.Tensor:
-        """(N, ...) -> the same shape, values zero with probability p."""
-        if len(features) != len(self.generators):  # of another thing than the images
-            return F.dropout(features, p)
-        noise = torch.empty(features.shape, dtype=features.dtype, device=features.device)
+    def draw(self, x: torch.Tensor, p: float) -> torch.Tensor:
+        """Zeros with probability p, else ones, in the shape of a batch's features (N, ...)."""
+        noise = torch.empty(x.shape, dtype=x.dtype, device=x.device)
         for image, generator in zip(noise, self.generators, strict=True):
             image.bernoulli_(1 - p, generator=generator)
-        return features * noise.div_(1 - p)
+        return noise
 
 
-def _drops(module: nn.Module) -> bool:
-    return isinstance(module, nn.Dropout) and module.training and module.p > 0
+def own_noise(layer: nn.Dropout, x: torch.Tensor, source: NoiseSource) -> torch.Tensor:
+    """(N, ...) -> the same shape: values zero with probability p, the others divided by 1 - p."""
+    if not layer.training or len(x) != len(source.generators):  # of another thing than the images
+        return type(layer).forward(layer, x)
+    return x * source.draw(x, layer.p).div_(1 - layer.p)

@@ -1,57 +1,68 @@
 """Number formats that networks compute in. Weights, losses and optimizers stay in float32.
 
-A network is told once, by `compute_in`, and casts its own input and output: what calls it, plug-ins
+A network is told once, by `configure`, and casts its own input and output: what calls it, plug-ins
 too, needs no autocast region and no scaler of its own.
 """
 
-import types
+import functools
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from util.errors import UserError
+from util.errors import UserError, warn
 from util.tensors import with_tensors
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def refuse_precision(precision: str, device: torch.device) -> None:
-    """Raise UserError if the device does not compute in it."""
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise UserError if the device does not compute in it; say so if it does, but slowly."""
     if precision == "fp16" and device.type != "cuda":
         raise UserError(f"--precision fp16: for GPUs, not for {device}; accepted here: fp32, bf16")
-    bf16_cpu = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if precision == "bf16" and not bf16_cpu:
-        raise UserError("--precision bf16: this CPU cannot compute in it; use --precision fp32")
+    if precision == "bf16" and device.type == "cpu":
+        if not cpu_has_bf16():
+            raise UserError("--precision bf16: this CPU cannot compute in it; use --precision fp32")
+        if torch.backends.cpu.get_cpu_capability() == "AVX2":
+            warn(
+                "--precision bf16: this CPU has no AVX-512; convolutions take many times as long "
+                "as with --precision fp32"
+            )
 
 
-def use_tf32(precision: str) -> None:
-    """Whether a GPU's matrix products and convolutions may round their factors to 10 bits; `auto`
-    leaves that as torch has it (convolutions do)."""
-    if precision in ("fp32", "tf32"):
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+@functools.cache
+def cpu_has_bf16() -> bool:
+    """Whether a convolution in bf16 works here, fast or not: it is tried."""
+    one = torch.ones((1, 1, 1, 1), dtype=torch.bfloat16)
+    try:
+        return F.conv2d(one, one).item() == 1
+    except RuntimeError:
+        return False
 
 
-def compute_in(net: nn.Module, precision: str, scale: "LossScale | None" = None) -> None:
-    """Let a network compute in `bf16` or `fp16` where that is safe (torch.autocast: convolutions
-    yes, the statistics of norms no), and give float32.
+def in_half(
+    forward: Callable[..., object], dtype: torch.dtype, scale: "LossScale | None" = None
+) -> Callable[..., object]:
+    """The form of a network that computes in bf16 or fp16 where that is safe (torch.autocast:
+    convolutions yes, the statistics of norms no), and gives float32, features too.
 
     Args:
         scale: of fp16's gradients, inside of the network only.
     """
-    net.half_dtype, net.loss_scale = DTYPES[precision], scale
-    net.forward = types.MethodType(_forward, net)  # a method: a deep copy calls its own layers
 
+    def rounded(net: nn.Module, *inputs: object, **options: object) -> object:
+        scaling = scale is not None and torch.is_grad_enabled()
+        if scaling:
+            inputs, options = with_tensors((inputs, options), scale.unscaled)
+        given = (*inputs, *options.values())
+        device = next((v.device.type for v in given if isinstance(v, torch.Tensor)), "cpu")
+        with torch.autocast(device, dtype):
+            outputs = forward(net, *inputs, **options)
+        outputs = with_tensors(outputs, lambda t: t.float() if t.is_floating_point() else t)
+        return with_tensors(outputs, scale.scaled) if scaling else outputs
 
-def _forward(net: nn.Module, *inputs: object, **options: object) -> object:
-    scale = net.loss_scale if torch.is_grad_enabled() else None
-    if scale is not None:
-        inputs = with_tensors(inputs, scale.unscaled)
-    device = next((v.device.type for v in inputs if isinstance(v, torch.Tensor)), "cpu")
-    with torch.autocast(device, net.half_dtype):
-        outputs = type(net).forward(net, *inputs, **options)
-    outputs = with_tensors(outputs, lambda t: t.float() if t.is_floating_point() else t)
-    return outputs if scale is None else with_tensors(outputs, scale.scaled)
+    return rounded
 
 
 class _GradientTimes(torch.autograd.Function):
@@ -80,23 +91,26 @@ class LossScale:
         self.patience, self.good = patience, 0
 
     def scaled(self, output: torch.Tensor) -> torch.Tensor:
+        """A network's output; its gradient comes multiplied."""
         return self._times(output, self.factor)
 
     def unscaled(self, input: torch.Tensor) -> torch.Tensor:
+        """A network's input; its gradient leaves divided."""
         return self._times(input, 1 / self.factor)
 
     def _times(self, tensor: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         return _GradientTimes.apply(tensor, factor) if tensor.is_floating_point() else tensor
 
-    def before_update(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
-        """To be registered as a pre-hook of the optimizer's step. Waits for the device."""
+    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+        """Divide the gradients of the weights; take them away if one overflowed. To be done before
+        the optimizer's update. Waits for the device."""
         params = [p for group in optimizer.param_groups for p in group["params"]]
         grads = [p.grad for p in params if p.grad is not None]
         if not grads:
             return
-        overflow = torch.zeros_like(self.factor)
-        torch._amp_foreach_non_finite_check_and_unscale_(grads, overflow, 1 / self.factor)
-        if overflow.item():
+        for grad in grads:
+            grad.mul_(1 / self.factor)
+        if not torch.stack([grad.isfinite().all() for grad in grads]).all().item():
             self.factor, self.good = self.factor / 2, 0
             for param in params:
                 param.grad = None  # torch's optimizers leave such parameters as they are
@@ -106,7 +120,9 @@ class LossScale:
             self.good = good
 
     def state_dict(self) -> dict:
+        """Factor and count, to go on with."""
         return {"factor": self.factor, "good": self.good}
 
     def load_state_dict(self, state: dict) -> None:
+        """Take `state_dict()` back."""
         self.factor, self.good = state["factor"].to(self.factor.device), state["good"]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.compute.fast_layers import use_fast_layers
-from models.compute.precision import LossScale, compute_in
+from models.compute.configure import Form, configure, exchange
+from models.compute.precision import LossScale, in_half
 from models.discriminators import DISCRIMINATORS
 from models.features import FeatureNet
 from models.generators import GENERATORS
@@ -15,6 +15,7 @@ from models.networks import define_D, define_G
 from models.unet import UnetGenerator, UnetSkipConnectionBlock
 from util.errors import UserError
 
+CPU = torch.device("cpu")
 CUT_LAYERS = [0, 4, 7, 10, 14]  # the padded image, two halvings, residual blocks 1 and 5
 
 
@@ -150,8 +151,7 @@ def test_asking_for_shapes_changes_nothing():
     assert net.feature_shapes(3, 256, 128)["down3"] == (16, 32, 16)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
-    compute_in(net, "bf16")
-    use_fast_layers(net)
+    configure(net, CPU, precision="bf16")
     assert net.feature_shapes(3, 128, 128)["up7"] == (32, 2, 2)
 
 
@@ -193,16 +193,16 @@ class TestThroughOneDoor:
         image.requires_grad_()
         expected = self.slopes(net, image, way)
         factor = 2.0**8  # more overflows in a network as narrow as this
-        scale = LossScale(torch.device("cpu"), factor)
-        compute_in(net, "fp16", scale)
+        scale = LossScale(CPU, factor)
+        exchange(net, Form("precision", "fp16", lambda own: in_half(own, torch.float16, scale)))
         optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
         found = self.slopes(net, image, way)
-        scale.before_update(optimizer)
+        scale.unscale(optimizer)
         assert scale.factor == factor  # no overflow
         for ours, exact in zip(found, expected, strict=True):
             assert (ours - exact).abs().max() <= 2e-2 * max(x.abs().max() for x in expected)
         by_hand = self.slopes(net, image, "by hand")  # why the door is needed
-        scale.before_update(optimizer)
+        scale.unscale(optimizer)
         assert by_hand[1].abs().max() < 2 / factor * expected[1].abs().max()
 
     @networks
@@ -210,7 +210,7 @@ class TestThroughOneDoor:
         net, image = make(name)
         net.eval()
         exact = net(image, net.feature_layers)[1]
-        compute_in(net, "bf16")
+        configure(net, CPU, precision="bf16")
         output, features = net(image, net.feature_layers)
         assert {x.dtype for x in (output, *features)} == {torch.float32}
         first = net(image, net.feature_layers[:1], encode_only=True)[0]

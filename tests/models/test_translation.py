@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from models import networks, test_model
-from models.compute.norms import ImageNoise
+from models.compute.configure import image_noise
 from tests.helpers import make_single, photo, pictures
 from tests.helpers import test as run_test
 from util import atomic
@@ -103,10 +103,10 @@ def test_ctrl_c_leaves_whole_pictures_and_their_rows(folder, monkeypatch):
 
 def test_a_batch_draws_the_dropout_of_each_image_alone():
     net = nn.Dropout(0.5)
-    noise = ImageNoise([net], torch.device("cpu"))
     images = torch.rand(3, 4, 8, 8)
-    noise.seed([5, 6, 7])
-    together = [net(images), net(images)]
+    with image_noise([net], torch.device("cpu")) as noise:
+        noise.seed([5, 6, 7])
+        together = [net(images), net(images)]
     for number, seed in enumerate((5, 6, 7)):
         torch.manual_seed(seed)
         for drawn in together:  # one layer after the other

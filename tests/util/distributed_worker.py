@@ -1,6 +1,7 @@
 """Run by test_distributed.py in two processes.
 
 `step NORM`: their averaged step is that of one process with the double batch.
+`missing`: weights that have a gradient in one process only, or in none.
 `train FLAGS`: after a training without --seed they hold the same weights.
 `poison FLAGS`: a training in which one process meets a NaN in its third step.
 `full FLAGS`: a training on a disk that takes no checkpoint.
@@ -23,8 +24,8 @@ from util import atomic, distributed
 def step(net: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
     """One step of SGD on a mean loss. Returns: gradients and running statistics."""
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    distributed.average_gradients(optimizer)
     (net(images).square().mean() + net(-images).abs().mean()).backward()  # called twice
+    distributed.average_gradients(optimizer)
     optimizer.step()
     statistics = [b for b in net.buffers() if b.is_floating_point()]
     return [p.grad.clone() for p in net.parameters()] + [b.clone() for b in statistics]
@@ -54,6 +55,17 @@ def check_step(norm: str) -> None:
     assert distributed.from_rank_0(distributed.rank()) == 0
 
 
+def check_missing() -> None:
+    distributed.start("cpu")
+    everywhere, in_one, nowhere = weights = [torch.nn.Parameter(torch.zeros(2)) for _ in range(3)]
+    everywhere.grad = torch.full((2,), 1.0 + distributed.rank())
+    if distributed.rank() == 1:
+        in_one.grad = torch.full((2,), 6.0)
+    distributed.average_gradients(torch.optim.SGD(weights, lr=0.1))
+    assert everywhere.grad.tolist() == [1.5, 1.5] and in_one.grad.tolist() == [3.0, 3.0]
+    assert nowhere.grad is None
+
+
 def poison(*flags: str) -> None:
     real, calls = Pix2PixModel.set_input, []
 
@@ -80,5 +92,6 @@ def fill_disk(*flags: str) -> None:
 
 
 if __name__ == "__main__":
-    work = {"step": check_step, "train": check_training, "poison": poison, "full": fill_disk}
+    work = {"step": check_step, "missing": check_missing, "train": check_training}
+    work |= {"poison": poison, "full": fill_disk}
     work[sys.argv[1]](*sys.argv[2:])

@@ -30,6 +30,10 @@ def test_two_processes_make_the_step_of_one_with_the_double_batch(norm):
     two_processes(WORKER, "step", norm)
 
 
+def test_a_gradient_that_one_process_lacks_counts_as_zero():
+    two_processes(WORKER, "missing")
+
+
 def test_processes_agree_on_weights_and_rates_and_one_writes(tmp_path):
     """Three images on two processes, plateau, and no --seed: each draws its own at first."""
     root = make_unaligned(tmp_path / "data", 3)

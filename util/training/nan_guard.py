@@ -64,15 +64,14 @@ class NanGuard:
         self.step: GuardedStep | None = None  # at work
         self.flags: list[torch.Tensor] = []  # of its updates: whether a gradient was not finite
         self.unread: deque[GuardedStep] = deque()  # oldest first
-        for optimizer in model.optimizers:
-            optimizer.register_step_pre_hook(self._check_gradients)
+        model.prepare_optimizers(self.check_gradients)
 
     def begin_step(self, number: int, epoch: int, batch: dict) -> None:
         """Note what the coming step is about, and what it may change."""
         restore = restore_point(self.model) if self.on_nan == "skip" else lambda: None
         self.step, self.flags = GuardedStep(number, epoch, batch, restore, paths=[]), []
 
-    def _check_gradients(self, optimizer: torch.optim.Optimizer, args: tuple, kw: dict) -> None:
+    def check_gradients(self, optimizer: torch.optim.Optimizer) -> None:
         """Before an update: leave it out if a gradient is not finite.
 
         `found_inf` and `grad_scale` are the undocumented half of torch.amp.GradScaler: fused
@@ -156,6 +155,8 @@ class NanGuard:
 
 def _non_finite(tensors: list[torch.Tensor]) -> torch.Tensor:
     """Whether a number among tensors is NaN or infinite, without waiting for the device."""
+    if not hasattr(torch.nn.utils, "get_total_norm"):  # before torch 2.6
+        return ~torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all()
     return ~torch.isfinite(torch.nn.utils.get_total_norm(tensors, norm_type=math.inf))
 
 

@@ -7,11 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models import networks
-from models.compute import winograd
-from models.compute.fast_layers import Conv3x3, Doubling, Halving, InstanceNorm2d, use_fast_layers
+from models.compute import rules, winograd
+from models.compute.configure import changes, exchange_layers
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+def faster(*layers: nn.Module) -> nn.Sequential:
+    """A network of these layers, in their faster forms."""
+    net = nn.Sequential(*layers)
+    exchange_layers(net, "speed")
+    return net
 
 
 def close(ours: torch.Tensor, torchs: torch.Tensor) -> None:
@@ -23,9 +29,8 @@ def close(ours: torch.Tensor, torchs: torch.Tensor) -> None:
 @pytest.mark.parametrize("n", [1, 3])
 def test_instance_norm_is_torchs(n, memory_format):
     x = torch.randn(n, 5, 17, 12).mul_(3).add_(1).to(memory_format=memory_format).requires_grad_()
-    fast = nn.Sequential(nn.InstanceNorm2d(5))
-    use_fast_layers(fast)
-    assert type(fast[0]) is InstanceNorm2d
+    fast = faster(nn.InstanceNorm2d(5))
+    assert changes(fast) == ["0: speed, norm without a copy"]
     grad = torch.randn(n, 5, 17, 12)
     ours, torchs = fast(x), F.instance_norm(x)
     close(ours, torchs)
@@ -64,24 +69,23 @@ def test_winograd_has_a_second_derivative():
 def test_large_convolutions_are_winograds_and_others_torchs(monkeypatch):
     calls = []
     monkeypatch.setattr(winograd, "conv3x3", lambda x, *_: calls.append(x.shape) or x)
-    net = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 8, 3))
-    use_fast_layers(net)
-    assert [type(layer) for layer in net] == [Conv3x3, Conv3x3]
+    net = faster(nn.Conv2d(256, 256, 3, padding=1), nn.Conv2d(256, 8, 3))
+    assert changes(net) == ["0: speed, Winograd", "1: speed, Winograd"]
     net(torch.zeros(1, 256, 64, 64))
     net(torch.zeros(1, 256, 8, 8))
+    monkeypatch.setattr(rules, "winograd_pays", lambda conv, x: True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        net(torch.zeros(1, 256, 64, 64))
+        net(torch.zeros(1, 256, 4, 4))
     assert calls == [(1, 256, 64, 64)]
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(("kind", "fast"), [(nn.Conv2d, Halving), (nn.ConvTranspose2d, Doubling)])
-def test_scaling_by_one_product_is_the_convolution(kind, fast, bias, monkeypatch):
-    monkeypatch.setattr("models.compute.fast_layers._has_more_weights", lambda conv, px: True)
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_scaling_by_one_product_is_the_convolution(kind, bias, monkeypatch):
+    monkeypatch.setattr(rules, "product_pays", lambda conv, px: True)
     plain = kind(3, 5, 4, 2, 1, bias=bias)
-    ours = nn.Sequential(copy.deepcopy(plain))
-    use_fast_layers(ours)
-    assert type(ours[0]) is fast
+    ours = faster(copy.deepcopy(plain))
+    assert changes(ours) == ["0: speed, matrix product"]
     x = torch.randn(2, 3, 6, 8, requires_grad=True)
     expected = plain(x)
     close(ours(x), expected)
@@ -97,21 +101,4 @@ def test_other_convolutions_stay_torchs():
     layers = [nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 5),
               nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 4, 2),
               nn.ConvTranspose2d(4, 4, 3, 2, 1, output_padding=1)]  # fmt: skip
-    kinds = [type(layer) for layer in layers]
-    use_fast_layers(nn.Sequential(*layers))
-    assert [type(layer) for layer in layers] == kinds
-
-
-def test_a_network_stays_what_it_is():
-    net = networks.define_G(3, 3, 8, "resnet_6blocks", "instance")
-    before, image = list(net.state_dict()), torch.rand(2, 3, 32, 32)
-    expected = net(image)
-    use_fast_layers(net)
-    assert list(net.state_dict()) == before
-    close(net(image), expected)
-    other = copy.deepcopy(net)
-    with torch.no_grad():
-        other.model[1].weight.zero_()
-    close(net(image), expected)
-    norms = [layer for layer in net.modules() if isinstance(layer, nn.InstanceNorm2d)]
-    assert {type(norm) for norm in norms} == {InstanceNorm2d}
+    assert not changes(faster(*layers))

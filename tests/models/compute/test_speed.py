@@ -1,15 +1,11 @@
 """Options of speed: the same training, in another format, in parts or compiled."""
 
-import copy
-
 import pytest
 import torch
-from torch import nn
 
 from models import create_model
 from models.base_model import BaseModel
-from models.compute import MEMORY_FORMATS, speed
-from models.compute.precision import LossScale, compute_in
+from models.compute import MEMORY_FORMATS, rules
 from models.networks import define_G
 from options.train_options import TrainOptions
 from tests.helpers import TINY, make_aligned, test, train
@@ -95,23 +91,8 @@ def test_memory_formats_give_the_same_gradients(flags):
 def test_the_format_follows_from_the_network(netG, ngf, precision, expected):
     with torch.device("meta"):
         net = define_G(3, 3, ngf, netG)
-    assert speed.choose_memory_format(net, torch.device("cpu"), precision) == expected
-    assert speed.choose_memory_format(net, torch.device("cuda"), precision) == "contiguous"
-
-
-def test_updates_do_not_mix_up_memory_formats():
-    """Fused updates go by the order in memory: a resumed run may have another format."""
-    weights, torchs = (nn.Parameter(torch.arange(24.0).view(2, 3, 2, 2)) for _ in range(2))
-    fused = torch.optim.Adam([weights], lr=0.1, fused=True)
-    fused.register_step_pre_hook(speed.align_with_weights)
-    plain = torch.optim.Adam([torchs], lr=0.1, fused=False)
-    for step in range(3):
-        if step:
-            weights.data = weights.data.to(memory_format=torch.channels_last)
-        for optimizer, param in ((fused, weights), (plain, torchs)):
-            param.grad = torch.sin(torch.arange(24.0) + step).view(2, 3, 2, 2)
-            optimizer.step()
-    torch.testing.assert_close(weights, torchs)
+    assert rules.choose_memory_format(net, torch.device("cpu"), precision) == expected
+    assert rules.choose_memory_format(net, torch.device("cuda"), precision) == "contiguous"
 
 
 def test_bf16_trains_resumes_and_tests(tmp_path, monkeypatch):
@@ -130,99 +111,11 @@ def test_bf16_trains_resumes_and_tests(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("results/run/test_latest/images/*_fake_B.png"))) == 4
 
 
-def test_bf16_gives_float32_outputs_near_those_of_fp32():
-    image, net = torch.rand(1, 3, 32, 32), make(*CYCLE).netG_A
-    exact, half = net(image), copy.deepcopy(net)
-    compute_in(half, "bf16")
-    rounded = half(image)
-    assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
-    assert (rounded - exact).abs().mean() < 0.02
-    other = copy.deepcopy(half)  # an average of weights, say: computes with its own
-    with torch.no_grad():
-        for param in half.parameters():
-            param.zero_()
-    torch.testing.assert_close(other(image), rounded)
-
-
-class TestLossScale:
-    def make(self) -> tuple[nn.Module, torch.optim.Optimizer, LossScale]:
-        torch.manual_seed(0)
-        net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 3))
-        scale = LossScale(torch.device("cpu"), patience=2)
-        compute_in(net, "fp16", scale)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-        optimizer.register_step_pre_hook(scale.before_update)
-        return net, optimizer, scale
-
-    def test_gradients_are_those_without_it(self):
-        net, optimizer, _ = self.make()
-        x = torch.rand(1, 2, 8, 8, requires_grad=True)
-        net(x).square().mean().backward()
-        inner = x.grad.clone()
-        optimizer.param_groups[0]["lr"] = 0.0
-        optimizer.step()
-        found = [p.grad.clone() for p in net.parameters()]
-        exact = torch.autograd.grad(
-            nn.Sequential.forward(net, x).square().mean(), [x, *net.parameters()]
-        )
-        close([inner, *found], list(exact), 1e-2)
-
-    def test_an_overflow_is_left_out_and_the_factor_falls_and_rises(self):
-        net, optimizer, scale = self.make()
-        before = [p.detach().clone() for p in net.parameters()]
-        (net(torch.rand(1, 2, 8, 8)).sum() * 1e6).backward()
-        optimizer.step()
-        assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
-        assert scale.factor == 2.0**15
-        for _ in range(2):
-            optimizer.zero_grad()
-            net(torch.rand(1, 2, 8, 8)).mean().backward()
-            optimizer.step()
-        assert scale.factor == 2.0**16
-        other = LossScale(torch.device("cpu"))
-        other.load_state_dict(scale.state_dict() | {"good": 1})
-        assert (other.factor, other.good) == (2.0**16, 1)
-
-
 def test_fp16_is_refused_where_it_does_not_work():
     with pytest.raises(UserError, match="--precision fp16: for GPUs, not for cpu"):
         make(*CYCLE, "--precision", "fp16")
     with pytest.raises(UserError, match="bf16"):
         make(*CYCLE, "--precision", "fp16", "--gan_mode", "wgangp")
-
-
-def test_compiled_networks_keep_their_names_and_numbers(monkeypatch):
-    options = []
-
-    def compile_quickly(net: nn.Module, **how: object) -> None:
-        options.append(how)
-        net._compiled_call_impl = torch.compile(net._call_impl, backend="eager")
-
-    monkeypatch.setattr(nn.Module, "compile", compile_quickly)
-    net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.InstanceNorm2d(16), nn.ReLU())
-    names, image, cpu = list(net.state_dict()), torch.rand(1, 3, 8, 8), torch.device("cpu")
-    expected = net(image)
-    for fixed_size in (True, False):
-        speed.prepare([net], cpu, "fp32", "auto", True, fixed_size)
-    assert [how["dynamic"] for how in options] == [False, None]
-    close([net(image)], [expected], 1e-5)
-    assert list(net.state_dict()) == names
-
-
-def test_results_of_recorded_steps_are_copies(monkeypatch):
-    """What a recorded step gives lies in memory that the next one uses again."""
-    memory, modes = torch.zeros(1, 3), []
-
-    def record(net: nn.Module, mode: str, dynamic: bool | None) -> None:
-        modes.append(mode)
-        net._compiled_call_impl = lambda image: memory.add_(1)
-
-    monkeypatch.setattr(nn.Module, "compile", record)
-    net = nn.Identity()
-    speed._compile(net, torch.device("cuda"), fixed_size=True)
-    first, second = net(memory), net(memory)
-    assert modes == ["reduce-overhead"]
-    assert (first[0, 0], second[0, 0]) == (1, 2)
 
 
 @pytest.mark.slow

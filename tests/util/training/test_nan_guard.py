@@ -144,6 +144,9 @@ class Line:
     def networks(self):
         return {"G": self.net}
 
+    def prepare_optimizers(self, check):
+        self.optimizers[0].register_step_pre_hook(lambda optimizer, *_: check(optimizer))
+
     def get_image_paths(self):
         return ["a.png"]
 
