@@ -26,7 +26,7 @@ from models.padding import pad_batch
 from models.translation import translate
 from options.test_options import TestOptions, describe_sizes
 from util.errors import begun, one_line_errors, say
-from util.results.writer import Results, command_line
+from util.results.writer import PageInfo, PictureRules, Results, command_line
 from util.seed import seed_everything
 
 
@@ -66,10 +66,10 @@ def write_results(
         "weights": f"{opt.run_dir}, epoch {opt.epoch_label}",
         "data": opt.dataroot,
     }
-    results = Results(
-        folder, f"{opt.name}: {opt.phase}", facts, opt.display_winsize, opt.aspect_ratio,
-        opt.direction, opt.value_range, details, opt.dataroot,
-    )  # fmt: skip
+    page = PageInfo(f"{opt.name}: {opt.phase}", facts, details, opt.display_winsize)
+    sides = model.visual_sides
+    rules = PictureRules(opt.direction, opt.value_range, opt.aspect_ratio, sides)
+    results = Results(folder, page, rules).begin(opt.dataroot)
     bar = tqdm(total=count, unit="img", dynamic_ncols=True, disable=None)
     with results, bar, begun():
         for files, pictures in translate(model, dataset, dataset.collate, opt.seed, opt.direction):

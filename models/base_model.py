@@ -39,6 +39,7 @@ class BaseModel(ABC):
     """
 
     loss_help: dict[str, str] = {}  # a loss, or a pattern with `*` -> what it means, for the page
+    visual_sides: dict[str, str] = {}  # visual -> "A" or "B", where its name does not tell the side
     healthy: list[str] = []  # sentences on how the losses look when all is well, for the page
 
     def __init__(self, opt: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ class TemplateModel(BaseModel):
 
     # What the training page says of the losses.
     loss_help = {"G": "Distance of the output from the target. Should fall fast, then slowly."}
+    visual_sides = {"output": "B"}  # test writes it with the depth of the target's files
 
     @staticmethod
     def modify_commandline_options(

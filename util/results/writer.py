@@ -16,7 +16,7 @@ from pathlib import Path
 from util.direction import oriented
 from util.errors import say, warn
 from util.images.header import Header, read_header
-from util.images.read import range_of
+from util.images.read import Range, range_of
 from util.images.write import EIGHT_BITS, save_like
 from util.lazy import torch
 from util.results.folder import METRICS_FILE, remove_pictures, show_metrics
@@ -26,46 +26,77 @@ from util.threads import OrderedThreads
 MAX_STEM_BYTES = 200  # of the 255 that a file's name may have
 
 
-@dataclass
+@dataclass(frozen=True)
+class PageInfo:
+    """What a page of results tells besides pictures.
+
+    Args:
+        title: heading, also the window's title.
+        facts: name -> value, shown below the heading.
+        details: heading -> text, shown when it is asked for.
+        width: px of a picture on a wide screen.
+    """
+
+    title: str
+    facts: dict[str, str] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
+    width: int = 256
+
+
+@dataclass(frozen=True)
+class PictureRules:
+    """How pictures are written.
+
+    Args:
+        direction: "AtoB" or "BtoA"; visuals of side A show the source.
+        value_range: `--value_range`.
+        aspect_ratio: that pictures are stretched by.
+        sides: visual -> "A" or "B", told by the model; see `side_of`.
+    """
+
+    direction: str = "AtoB"
+    value_range: list[float] | None = None
+    aspect_ratio: float = 1.0
+    sides: dict[str, str] = field(default_factory=dict)
+
+
 class Results:
-    """One test run's pictures, images/<stem>_<visual>.<ext>, and index.html. Pictures that an
-    earlier test has left there are deleted: they would be taken for results of this one.
+    """One test run's pictures, images/<stem>_<visual>.<ext>, and index.html.
+
+    After `begin` and while it is entered, images may be added; on leaving all of them are written.
 
     Args:
         folder: where.
-        title, facts, winsize: of the page.
-        aspect_ratio: that pictures are stretched by.
-        direction: "AtoB" or "BtoA"; visuals named A show the source.
-        value_range: `--value_range`.
-        details: heading -> text, shown on the page when it is asked for.
-        dataroot: nothing is deleted from the folder that is read.
+        page: what the page tells.
+        rules: how pictures are written.
         writers: threads that write pictures; 0: by the cores there are. Rows are written in order.
-
-    While it is entered, images may be added; on leaving all of them are written.
     """
 
-    folder: Path
-    title: str
-    facts: dict[str, str]
-    winsize: int
-    aspect_ratio: float
-    direction: str
-    value_range: list[float] | None
-    details: dict[str, str] = field(default_factory=dict)
-    dataroot: str | None = None
-    writers: int = 0
-
-    def __post_init__(self) -> None:
-        images = self.folder / "images"
-        self.earlier = remove_pictures(self.folder, self.dataroot)
-        self.earlier_metrics = _version(self.folder / METRICS_FILE)
-        self.page = ResultPage(
-            self.folder / "index.html", self.title, self.facts, self.details, self.winsize
-        )
-        images.mkdir(exist_ok=True)
+    def __init__(self, folder: Path, page: PageInfo, rules: PictureRules, writers: int = 0) -> None:
+        self.folder, self.info, self.rules = folder, page, rules
+        self.earlier: set[str] = set()  # pictures of an earlier test that are deleted
+        self.earlier_metrics: tuple[int, int] | None = None
+        self.page: ResultPage | None = None  # from `begin` on
         self.stem_of = unique_stems()
         self.rows = self.unreadable = 0
-        self.writing = OrderedThreads(self._add_row, self.writers)
+        self.unknown: set[str] = set()  # visuals whose side nobody has told, and that was said
+        self.writing = OrderedThreads(self._add_row, writers)
+
+    def begin(self, dataroot: str | None = None) -> Results:
+        """Begin the page, without the pictures that an earlier test has left there: they are
+        deleted, for they would be taken for results of this one.
+
+        Args:
+            dataroot: a folder that is read; if the pictures lie in it, all of them stay.
+        """
+        self.earlier = remove_pictures(self.folder, dataroot)
+        self.earlier_metrics = _version(self.folder / METRICS_FILE)
+        info = self.info
+        self.page = ResultPage(
+            self.folder / "index.html", info.title, info.facts, info.details, info.width
+        )
+        (self.folder / "images").mkdir(exist_ok=True)
+        return self
 
     def __enter__(self) -> Results:
         return self
@@ -91,20 +122,39 @@ class Results:
         headers = {side: _header(file) for side, file in files.items()}
         shown = {}
         for label, image in pictures.items():
-            side = "B" if label == "fake" or re.search(r"_B(_|$)", label) else "A"
+            side = side_of(label, self.rules.sides)
+            if side is None:
+                side = "B"
+                self._say_unknown(label, headers)
             header = headers.get(side, headers["A"])
             if side not in headers and "float" not in header.dtype:
                 side = "A"  # whole numbers have the range of the file that they came from
-            data_side = oriented(self.direction, "A", "B")["AB".index(side)]
             path = save_like(
                 image,
                 self.folder / "images" / f"{stem}_{label}",
                 header,
-                range_of(self.value_range, data_side),
-                self.aspect_ratio,
+                self._range_of(side),
+                self.rules.aspect_ratio,
             )
             shown[label] = f"images/{path.name}"
         return stem, shown
+
+    def _range_of(self, side: str) -> Range | None:
+        data_side = oriented(self.rules.direction, "A", "B")["AB".index(side)]
+        return range_of(self.rules.value_range, data_side)
+
+    def _say_unknown(self, label: str, headers: dict[str, Header]) -> None:
+        """Warn once of a visual that is taken for an output, where that decides what is written."""
+        looks = {
+            (header.dtype, header.kind, header.alpha, self._range_of(side))
+            for side, header in headers.items()
+        }
+        if len(looks) > 1 and label not in self.unknown:
+            self.unknown.add(label)
+            warn(
+                f"visual {label!r}: written with depth and range of the target, for its name tells "
+                f'no side; if it shows the source: visual_sides = {{"{label}": "A"}} in the model'
+            )
 
     def _add_row(self, written: tuple[str, dict[str, str]]) -> None:
         stem, shown = written
@@ -131,6 +181,21 @@ class Results:
         say(f"results of {self.rows - self.unreadable} images: {self.page.path}")
         if self.unreadable:
             warn(f"{self.unreadable} of {self.rows} images could not be read: see the page")
+
+
+KNOWN_SIDES = {"real": "A", "fake": "B"}  # of --model test
+
+
+def side_of(visual: str, told: dict[str, str]) -> str | None:
+    """The side whose depth and range a visual takes: "A", the source, or "B", the target.
+
+    The model's word comes first (`BaseModel.visual_sides`), then the name: `fake_B`, `real_A`,
+    `fake_B_rgb`, and `real` and `fake`. None: neither tells; it is taken for an output.
+    """
+    if visual in told:
+        return told[visual]
+    named = re.findall(r"_([AB])(?=_|$)", visual)
+    return KNOWN_SIDES.get(visual) or ("B" if "B" in named else "A" if named else None)
 
 
 def command_line(script: str, argv: list[str] | None) -> str:
