@@ -1,7 +1,8 @@
 """Live views elsewhere, one file each, found by name, never in the training's way."""
 
 import argparse
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from util.errors import warn
@@ -10,22 +11,11 @@ from util.registry import Registry
 registry = Registry("util.trackers", suffix="tracker", base="Tracker")
 
 
-def find_trackers() -> dict[str, type]:
-    """Name -> class, of the trackers whose files can be read; others are told and left out."""
-    found = {}
-    for name in registry.names():
-        try:
-            found[name] = registry.find(name)
-        except Exception as error:  # of a file that somebody has put there: anything
-            told = str(error).split("\n")[0]
-            warn(f"util/trackers/{name}_tracker.py cannot be used: {type(error).__name__}: {told}")
-    return found
-
-
 def add_tracker_flags(parser: argparse._ActionsContainer) -> None:
     """Add the flags that the trackers bring."""
-    for tracker in find_trackers().values():
-        tracker.add_flags(parser)
+    for name in registry.names():
+        with _warning_of_faults(name):
+            registry.find(name).add_flags(parser)
 
 
 def asked_trackers(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -34,8 +24,20 @@ def asked_trackers(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Args:
         values: flag -> value, of all flags.
     """
-    return {
-        name: tracker.settings(values)
-        for name, tracker in find_trackers().items()
-        if name in values["track"] or tracker.asked(values)
-    }
+    asked = {}
+    for name in registry.names():
+        with _warning_of_faults(name):
+            tracker = registry.find(name)
+            if name in values["track"] or tracker.asked(values):
+                asked[name] = tracker.settings(values)
+    return asked
+
+
+@contextlib.contextmanager
+def _warning_of_faults(name: str) -> Iterator[None]:
+    """Within, whatever the file of a tracker raises is told, and the tracker is left out."""
+    try:
+        yield
+    except Exception as error:  # of a file that somebody has put there: anything
+        told = str(error).split("\n")[0]
+        warn(f"util/trackers/{name}_tracker.py cannot be used: {type(error).__name__}: {told}")

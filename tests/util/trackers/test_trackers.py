@@ -317,7 +317,12 @@ def test_a_tracker_whose_package_is_missing_says_what_to_type(plug_in, capsys):
     assert "no_such_diary" in said and "to install it: pip install diary" in said
 
 
-@pytest.mark.parametrize("text", ["import no_such_diary", "class Diary", "class Other: pass"])
+@pytest.mark.parametrize(
+    "text",
+    ["import no_such_diary", "class Diary", "class Other: pass",
+     PLUG_IN.replace('values["diary_file"]', 'values["no_such_flag"]')],
+    ids=["package", "syntax", "class", "settings"],
+)  # fmt: skip
 def test_a_file_that_cannot_be_read_is_told_and_in_nobodys_way(plug_in, capsys, text):
     plug_in(text)
     train_like_the_plain_run("N", "--track", "diary")

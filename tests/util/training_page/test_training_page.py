@@ -428,3 +428,34 @@ def test_an_open_page_follows_a_resume(tmp_path):
         assert browser.locator("#row-17").count() == 0
         assert browser.locator("pre").text_content() == "second session"
         assert browser.errors == []
+
+
+def test_metrics_have_a_plot_of_their_own_once_there_are_any(tmp_path):
+    page = ready(tmp_path / "run")
+    with open_page(tmp_path / "run/web/index.html") as browser:
+        browser.locator("#legend button").first.wait_for()
+        curves = browser.locator("#plot-losses path.smooth").count()
+        shape = shape_of(browser, "G_A")
+        assert not browser.locator("#plot-metrics").is_visible()
+        for line in (31, 32, 33, 34):  # measured at every second line
+            page.log(record(line, line, **({"psnr": 20.0 + line} if line % 2 else {})))
+        refreshed(browser)
+        plot = browser.locator("#plot-metrics")
+        assert plot.is_visible() and "psnr 53" in plot.locator("figcaption").inner_text()
+        line = plot.locator("path.smooth").get_attribute("d")
+        assert (line.count("M"), line.count("L")) == (1, 1)  # joined over the line between
+        assert plot.locator("path.raw").get_attribute("d").count("M") == 2  # and a dot at each
+        assert browser.locator("#plot-losses path.smooth").count() == curves == len(LOSSES)
+        assert browser.locator('#legend button[data-curve="psnr"]').count() == 0
+        assert shape_of(browser, "G_A") != shape  # the losses went on, too
+        assert browser.errors == []
+
+
+def test_a_loss_that_is_called_like_a_figure_of_the_step_is_drawn(tmp_path):
+    page = make_page(tmp_path / "run")
+    for line in range(1, 4):
+        page.log(Record(Step(1, line, line, 2e-4), {"lr": 5.0 * line, "G": 1.0}, Speed(1, 0)))
+    with open_page(tmp_path / "run/web/index.html") as browser:
+        button = browser.locator('#legend button[data-curve="lr"] b')
+        assert button.inner_text() == "15"
+        assert browser.locator("#plot-losses path.smooth").count() == 2 and browser.errors == []
