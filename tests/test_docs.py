@@ -69,7 +69,7 @@ def test_every_tool_has_a_documented_line_and_a_manual(tool, capsys):
 
 def test_every_flag_in_the_documents_exists():
     known = set(re.findall(r"`--(\w+)`", (ROOT / "docs" / "options.md").read_text()))
-    known |= {"help", "nproc_per_node", "blur_px", "depth", "noise", "upgrade"}
+    known |= {"help", "nproc_per_node", "blur_px", "depth", "noise", "upgrade", "mlflow_uri"}
     known |= {a.dest for tool in TOOLS for a in script(tool).parser()._actions}
     known |= set(re.findall(r"--(\w+)", get_data.parser().format_help()))
     known |= {a.dest for a in visdom_server.parser()._actions} | {"logdir"}  # of TensorBoard

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -288,13 +288,15 @@ def plug_in(tmp_path, monkeypatch):
     folder = tmp_path / "plug-ins"
     folder.mkdir()
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-    monkeypatch.delitem(sys.modules, "util.trackers.diary_tracker", raising=False)
+    files = []
 
-    def write(text: str) -> None:
-        (folder / "diary_tracker.py").write_text(text)
+    def write(text: str, name: str = "diary") -> None:
+        files.append(folder / f"{name}_tracker.py")
+        files[-1].write_text(text)
 
     yield write
-    sys.modules.pop("util.trackers.diary_tracker", None)
+    for file in files:
+        sys.modules.pop(f"util.trackers.{file.stem}", None)
 
 
 @pytest.mark.parametrize("asked", [["--track", "diary"], ["--old_diary"]])
@@ -308,6 +310,22 @@ def test_a_tracker_in_one_file_has_its_flags_and_is_started(plug_in, capsys, ask
     run_train(*RUN, "--name", "N", *asked, "--diary_file", "my.txt", "--n_epochs", 1)
     losses = ["G_GAN", "G_L1", "D_real", "D_fake"]
     assert (Path("checkpoints/N/my.txt")).read_text() == f"1 {losses} []\n2 {losses} []\n"
+
+
+def test_the_documents_example_works(monkeypatch, plug_in):
+    """docs/live_views.md, with a stand-in for mlflow."""
+    text = (ROOT / "docs" / "live_views.md").read_text()
+    plug_in(text.partition("```python\n")[2].partition("```")[0], name="mlflow")
+    told = []
+    mlflow = ModuleType("mlflow")
+    for name in ("set_tracking_uri", "start_run", "log_metrics", "log_image", "end_run"):
+        setattr(mlflow, name, lambda *values, name=name, **by_name: told.append((name, by_name)))
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    make_aligned(Path("D"), 2)
+    run_train(*RUN, "--name", "N", "--track", "mlflow", "--mlflow_uri", "x", "--n_epochs", 1)
+    assert told[1] == ("start_run", {"run_name": "N"}) and told[-1][0] == "end_run"
+    assert [by_name["step"] for name, by_name in told if name == "log_metrics"] == [1, 2]
+    assert any(name == "log_image" for name, _ in told)
 
 
 def test_a_tracker_whose_package_is_missing_says_what_to_type(plug_in, capsys):
