@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from util.errors import BadImage, UserError, say
+from util.errors import BadImage, UserError, quiet_decoders, say
 from util.images.header import Header, looks_cut_off, read_header
 from util.images.read import (
     Range,
@@ -138,7 +138,7 @@ def refuse_mixed_sizes(found: Findings, batch_size: int, preprocess: str) -> Non
 def _read_all(files: dict[str, Range | None], workers: int) -> Iterable[Header | str]:
     """The header of each file, or what is wrong with it."""
     if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, initializer=quiet_decoders) as pool:
             yield from pool.map(_decode_one, files, files.values(), chunksize=16)
         return
     with ThreadPoolExecutor(8) as pool:  # network folders answer late, but many at a time

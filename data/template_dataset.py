@@ -5,8 +5,7 @@ As it stands it yields each image of <dataroot>/*.jpg as both A and B.
 
 import argparse
 
-from data.base_dataset import BaseDataset, get_transform
-from data.image_folder import load_image
+from data.base_dataset import BaseDataset
 
 
 class TemplateDataset(BaseDataset):
@@ -24,19 +23,25 @@ class TemplateDataset(BaseDataset):
         return parser
 
     def __init__(self, opt: argparse.Namespace) -> None:
-        """List the files here; read them in __getitem__, which runs in the worker processes."""
+        """List the files here; read them in `load`, which runs in the worker processes."""
         super().__init__(opt)
         self.image_paths = self.images_in(opt.dataroot, f"{opt.dataroot}/*.jpg")
-        self.transform = get_transform(opt)
-
-    def __getitem__(self, index: int) -> dict:
-        """One sample. Random choices from `random`, `numpy` or `torch` are seeded for you."""
-        path = self.image_paths[index]
-        image = self.transform(load_image(path))  # (3, H, W) in [-1, 1]
-        return {"A": image, "B": image.clone(), "A_paths": path, "B_paths": path}
 
     def __len__(self) -> int:
+        """How many samples an epoch has."""
         return len(self.image_paths)
+
+    def load(self, index: int) -> dict:
+        """What leaves nothing to chance: `read` gives the image of a file, resized, which `--cache`
+        may keep."""
+        path = self.image_paths[index]
+        return {"A": self.read(path, "A"), "A_paths": path, "B_paths": path}
+
+    def augment(self, sample: dict) -> dict:
+        """What chance decides, here crop and flip: from pictures to tensors (C, H, W), which become
+        floats in [-1, 1] afterwards. `random`, `numpy` and `torch` are seeded for you."""
+        image = self.crop_and_flip(sample["A"])
+        return sample | {"A": image, "B": image.clone()}
 
     def checked_files(self) -> dict[str, list[str]]:
         """What is looked at before training; leave it out if you read files in your own way."""

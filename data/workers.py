@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 
-from util.errors import UserError
+from util.errors import UserError, quiet_decoders
 from util.lazy import torch
 
 
@@ -117,6 +117,7 @@ def no_word_of_cores() -> Iterator[None]:
 
 def begin_worker(worker_number: int) -> None:
     """For worker processes: whoever signals the whole group means the run, which ends them."""
+    quiet_decoders()
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

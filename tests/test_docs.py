@@ -93,19 +93,21 @@ def test_the_readme_names_every_model_and_dataset():
 
 def test_the_examples_of_the_guides_run(tmp_path, monkeypatch):
     """The model, dataset and generator of the guides, together: trained, tested."""
-    for package, name, page in ((models, "blur_model", "new_model"),
-                                (models, "tiny_generator", "new_generator"),
-                                (data, "noisy_dataset", "new_dataset")):  # fmt: skip
-        (code,) = re.findall(
-            r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.S
-        )
+    for package, page, *names in (
+        (models, "new_model", "blur_model"),
+        (models, "new_generator", "tiny_generator"),
+        (data, "new_dataset", "noisy_dataset", "negative_dataset"),
+    ):
+        guide = (ROOT / "docs" / f"{page}.md").read_text()
         folder = tmp_path / "plugins" / package.__name__
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.py").write_text(code)
+        for name, code in zip(names, re.findall(r"```python\n(.*?)```", guide, re.S), strict=True):
+            (folder / f"{name}.py").write_text(code)
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     root = make_aligned(tmp_path / "D", 2)
-    flags = ["--dataroot", root, "--name", "try", "--model", "blur", "--dataset_mode", "noisy"]
-    run_train(*flags, *TINY, "--netG", "tiny", "--n_epochs", 1, "--n_epochs_decay", 0)
+    flags = ["--dataroot", root, "--name", "try", "--model", "blur", "--netG", "tiny", *TINY]
+    run_train(*flags, "--dataset_mode", "negative", "--dry_run")
+    run_train(*flags, "--dataset_mode", "noisy", "--n_epochs", 1, "--n_epochs_decay", 0)
     run_test("--dataroot", root, "--name", "try", "--gpu_ids", -1)
     shown = {p.name for p in (tmp_path / "results" / "try" / "test_latest" / "images").iterdir()}
     assert "0_soft.png" in shown

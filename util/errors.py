@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import NoReturn, TextIO, TypeVar
@@ -158,6 +159,15 @@ def _to_nowhere(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def quiet_decoders() -> None:
+    """Leave it to our errors to tell what is wrong with an image; for entry points, and for worker
+    processes that are not forked."""
+    for name in ("PIL.TiffImagePlugin", "tifffile"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Of Pillow, over large images; our own bound is stricter.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+
+
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate an entry point: a UserError becomes one line and its exit code, Ctrl-C 130.
 
@@ -170,6 +180,7 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(main)
     def guarded(argv: list[str] | None = None) -> int:
+        quiet_decoders()
         try:
             return main(argv)
         except UserError as error:

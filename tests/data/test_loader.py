@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from data.loader import EpochSampler, Loader, Order, Reading
 from tests.helpers import ROOT, environment
-from util.errors import UserError
+from util.errors import BadImage, UserError
 
 
 class Draws(Dataset):
@@ -122,4 +122,66 @@ next(batches)
 kept.loader._iterator._workers_done_event.shared._cond.acquire()  # as one that was killed
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), timeout=60)
+    assert done.returncode == 0
+
+
+def test_steps_are_counted_apart_from_images():
+    many = loader(batch_size=1, shuffle=False, steps_per_image=3)
+    assert (len(many), many.unit) == (21, "steps")
+    assert many.describe() == "7 images an epoch, 3 steps each"
+    assert many.limit(2) == 2  # images, however many steps are taken on each
+    assert len(many) == 6 and epoch_of(many, 1)[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert many.limit(5) == 2
+    once = loader()
+    assert (once.limit(3), len(once), once.unit) == (3, 3, "images")
+    assert once.describe() == "3 images an epoch"
+
+
+class Odd(Draws):
+    """Sizes that differ, a bad image, and an error after it."""
+
+    def __getitem__(self, index):
+        if index == 1:
+            raise BadImage("1.png", "an empty file")
+        if index == 5:
+            raise UserError("5.png: the disk has gone")
+        return {"A": torch.full((1, 4, 4 + index % 2), float(index)), "A_paths": f"{index}.png"}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_singles_are_lists_of_whole_samples_up_to_an_error(workers):
+    order = Order(seed=1, shuffle=False)
+    reading = Reading(workers, bad_images="skip", replace_bad=False, singles=True)
+    found = Loader(Odd(), 3, order, reading)
+    lists = []
+    with pytest.raises(UserError, match="the disk has gone"):
+        for samples in found:
+            lists.append([sample["A_paths"] for sample in samples])
+            last = samples
+    assert lists == [["0.png", "2.png", "3.png"], ["4.png"]]
+    assert list(found.bad) == ["1.png"]
+    assert last[0]["A"].shape == (1, 4, 4)
+    batch = found.collate([last[0], last[0]])
+    assert batch["A"].shape == (2, 1, 4, 4) and batch["A_paths"] == ["4.png"] * 2
+    assert found.peek()["A"].shape == (1, 1, 4, 4)  # one image
+
+
+def test_imports_silence_nobody_and_entry_points_do():
+    script = """
+import logging, warnings
+from tests.data.test_loader import loader
+import util.images.read
+from util.errors import one_line_errors
+def silenced():
+    texts = " ".join(str(entry[1]) for entry in warnings.filters)
+    return "DataLoader" in texts, "exceeds limit" in texts, logging.getLogger("tifffile").level
+assert silenced() == (False, False, logging.NOTSET), silenced()
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    many = loader(num_threads=64, batch_size=1)  # more than there are cores
+    next(iter(many))
+one_line_errors(lambda argv: 0)()
+assert silenced() == (False, True, logging.CRITICAL), silenced()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), timeout=120)
     assert done.returncode == 0
