@@ -42,6 +42,7 @@ test: $(VENV)/.installed-dev ## the whole test suite
 lint: $(VENV)/.installed-dev ## style and mistakes
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) scripts/write_options_reference.py --check
 
 bench: setup ## speed, in ten minutes at most, as tables and benchmark.json; BENCH="--against PATH"
 	$(PY) benchmarks/run.py $(BENCH)

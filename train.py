@@ -21,6 +21,7 @@ from models.compute.process import tune_process
 from models.schedulers import describe_schedule, schedule_settings
 from options.train_options import TrainOptions
 from util import distributed
+from util.checkpoints.state import first_epoch
 from util.errors import one_line_errors
 from util.lazy import Lazy
 from util.seed import seed_everything
@@ -37,11 +38,11 @@ def main(argv: list[str] | None = None) -> int:
     options = TrainOptions()
     opt = options.parse(argv)
     writes = distributed.start(opt.device)
-    opt.seed = options.values["seed"] = distributed.from_rank_0(opt.seed)
     with SignalHandler(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
         seed_everything(opt.seed)
         tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
-        dataset, model = create_dataset(opt), create_model(opt)
+        model = create_model(opt)
+        dataset = create_dataset(opt, model.steps_per_image)
         model.check_sizes(dataset.sizes)
         if writes:
             print(options.describe(opt.verbose or opt.dry_run))
@@ -49,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"training on {opt.device}; {dataset.describe()}")
         if opt.dry_run:
             return dry_run(opt, dataset, model)
-        model.setup(opt)  # with --continue_train everything that the checkpoint holds
-        with session.Session(opt, options, model, dataset, model.resumed, signals) as run:
+        # With --continue_train `setup` gives what else the checkpoint holds.
+        with session.Session(opt, options, model, dataset, model.setup(opt), signals) as run:
             for epoch in run.epochs():
                 for batch in run.batches(epoch):
                     with run.step(batch):  # guards, counts, logs, shows, saves, stops
@@ -61,10 +62,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def dry_run(opt: Namespace, dataset: Loader, model: BaseModel) -> int:
     """Take one step on one sample, and tell what training would do."""
-    model.setup(opt)
+    state = model.setup(opt)
     model.set_input(sample := dataset.peek())
     model.optimize_parameters()
-    schedule = describe_schedule(opt.lr, **schedule_settings(opt))
+    first = first_epoch(state, opt.epoch_count, opt.epoch_count_given)
+    schedule = describe_schedule(opt.lr, **schedule_settings(opt) | {"epoch_count": first})
     lines = [summary.describe_step(model, sample), schedule]
     if distributed.rank() == 0:
         print(*lines, "all is in order; nothing was written (--dry_run)", sep="\n")

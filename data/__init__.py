@@ -57,7 +57,7 @@ def create_dataset(
         seed=opt.seed,
         shuffle=not opt.serial_batches,
         max_dataset_size=opt.max_dataset_size,
-        steps_per_image=steps_per_image * getattr(dataset, "repeat", 1),
+        steps_per_image=steps_per_image,
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )
@@ -92,9 +92,7 @@ def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
     most = int(opt.cache_gb * 1e9)
     if opt.cache == "disk":
         folder = Path(opt.cache_dir or Path(opt.checkpoints_dir, ".image_cache"))
-        decides = ("preprocess", "load_size", "crop_size", "input_nc", "output_nc", "direction",
-                   "value_range", "label_A", "label_B", "dataset_mode", "fast_decode")  # fmt: skip
-        return DiskCache(most, folder, repr([getattr(opt, flag) for flag in decides]))
+        return DiskCache(most, folder, repr(opt.pixel_recipe))
     if opt.num_threads and multiprocessing.get_start_method() != "fork":
         return None  # spawned loader processes share no memory; docs/data.md says so
     files = dataset.checked_files()

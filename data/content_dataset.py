@@ -4,7 +4,6 @@ import argparse
 
 from data.base_dataset import BaseDataset
 from data.standard import standard
-from util.errors import UserError
 from util.images.convert import scaled_size
 from util.images.header import Header
 from util.images.picture import Picture
@@ -14,24 +13,11 @@ SMALLEST_PX = 16  # below, there is no content to speak of
 
 
 class ContentDataset(BaseDataset):
-    """Yields each image as "A", `--repeat` times in a row: many steps are taken on it."""
-
-    @staticmethod
-    def modify_commandline_options(
-        parser: argparse.ArgumentParser, is_train: bool
-    ) -> argparse.ArgumentParser:
-        parser.add_argument(
-            "--repeat", type=int, default=1,
-            help="times in a row that each image is yielded; neural_style decides it",
-        )  # fmt: skip
-        return parser
+    """Yields each image as "A"."""
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
-        if opt.repeat < 1:
-            raise UserError(f"--repeat {opt.repeat}: accepted: a whole number from 1 up")
         self.A_paths = self.images_below("an image, or a folder of images (--dataset_mode content)")
-        self.repeat = opt.repeat
 
     def __len__(self) -> int:
         """How many images there are."""

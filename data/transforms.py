@@ -20,11 +20,19 @@ vision = Lazy("torchvision.transforms")  # for rare modes; it takes as long to i
 
 PREPROCESS_MODES = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none",
                     "scale_shorter_and_crop", "scale_longer", "keep")  # fmt: skip
+# Mode with random crops -> the mode that leaves the scale which they are cut from.
+WITHOUT_CROP = {"crop": "none", "scale_width_and_crop": "scale_width",
+                "scale_shorter_and_crop": "keep"}  # fmt: skip
 NONE_MULTIPLE = 4  # `--preprocess none` rounds both sides to a multiple of this, as published
 
 AnyImage = Image.Image | Picture
 Size = tuple[int, int]  # (width, height) px
 Transform = Callable[[AnyImage], object]
+
+
+def without_crop(mode: str) -> str:
+    """The `--preprocess` in which test looks at the whole images of a training in `mode`."""
+    return WITHOUT_CROP.get(mode, mode)
 
 
 class Resizing:

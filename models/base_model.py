@@ -12,22 +12,21 @@ from models import networks
 from models.compute.optimizer import align_with_weights, prepare_optimizer
 from models.discriminators import check_discriminator_size
 from models.generators import GENERATORS, check_generator_size, check_image_sizes
+from models.schedulers import make_scheduler, schedule_settings
+from models.stateful import StatefulModel
 from util import distributed
-from util.checkpoints.checkpoint import find_checkpoint
-from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_state, stateful_parts
+from util.checkpoints.state import first_epoch
 from util.checkpoints.transfer import transfer
-from util.checkpoints.weights import load_weights, save_file, weights_path
 from util.direction import oriented
 from util.distributed import average_gradients
 from util.errors import UserError, say, warn
 from util.lazy import Lazy, lr_scheduler, nn, torch
 from util.record import PageRow
-from util.tensors import tensors_to
 
 compute = Lazy("models.compute.configure")
 
 
-class BaseModel(ABC):
+class BaseModel(StatefulModel, ABC):
     """Extend this in models/<name>_model.py, class <Name>Model; see docs/new_model.md.
 
     A model fills these lists of names in its `__init__`:
@@ -41,12 +40,13 @@ class BaseModel(ABC):
     loss_help: dict[str, str] = {}  # a loss, or a pattern with `*` -> what it means, for the page
     visual_sides: dict[str, str] = {}  # visual -> "A" or "B", where its name does not tell the side
     healthy: list[str] = []  # sentences on how the losses look when all is well, for the page
+    steps_per_image = 1  # training steps in a row that are taken on each image of an epoch
 
     def __init__(self, opt: argparse.Namespace) -> None:
         self.opt = opt
         self.gpu_ids: list[int] = opt.gpu_ids
         self.isTrain: bool = opt.isTrain
-        self.device = torch.device(opt.device)
+        self.device: torch.device = opt.device
         self.save_dir = os.path.join(opt.checkpoints_dir, opt.name)
         self.loss_names: list[str] = []
         self.model_names: list[str] = []
@@ -57,8 +57,7 @@ class BaseModel(ABC):
         self.loss_scale: compute.LossScale | None = None  # of --precision fp16
         self.accepted_sides = (1, 1)  # (multiple, smallest) px that all generators take
         self.check_gradients: Callable | None = None  # see prepare_optimizers
-        self.resumed: dict | None = None  # the state of the training that this one goes on from
-        self.metric = 0.0  # mean generator loss of the last epoch, which plateau looks at
+        self.metric = self._metric = 0.0  # what plateau looks at; see `update_learning_rate`
         self._metric_sum: torch.Tensor | float = 0.0
         self._metric_count = 0
 
@@ -72,9 +71,13 @@ class BaseModel(ABC):
         return parser
 
     @staticmethod
+    def decide_options(opt: argparse.Namespace) -> dict[str, Any]:
+        """Flag -> value that follows from the others, decided while they are parsed."""
+        return {}
+
+    @staticmethod
     def check_options(opt: argparse.Namespace) -> None:
-        """Check flags against each other, or derive one; raise UserError to refuse."""
-        return
+        """Check flags against each other; raise UserError to refuse."""
 
     @abstractmethod
     def set_input(self, input: dict) -> None:
@@ -88,7 +91,7 @@ class BaseModel(ABC):
     def optimize_parameters(self) -> None:
         """One training step: losses, gradients, updates."""
 
-    def compute_visuals(self) -> None:  # noqa: B027  (optional)
+    def compute_visuals(self) -> None:
         """Make further images to show, just before they are shown."""
 
     # Building blocks for model files.
@@ -205,10 +208,11 @@ class BaseModel(ABC):
 
     # The life of a run.
 
-    def setup(self, opt: argparse.Namespace) -> None:
+    def setup(self, opt: argparse.Namespace) -> dict | None:
         """Move to the device, load weights (test, or a training that goes on), make schedules.
 
-        With `--continue_train`, `resumed` and `opt.epoch_count` come from the checkpoint.
+        Returns: what is left to take up of the training that this one goes on from (its progress,
+            pools, random numbers, logs); None for a new one, in test, and from weights only.
         """
         for part in vars(self).values():
             if isinstance(part, nn.Module):  # also those that are not saved, like a frozen teacher
@@ -217,25 +221,29 @@ class BaseModel(ABC):
             self.networks().values(), self.device, opt.precision, opt.memory_format, opt.compile,
             fixed_size="crop" in opt.preprocess,
         )  # fmt: skip
+        state = None
         if not self.isTrain or opt.continue_train:
-            self.resumed = self.load_networks(opt.epoch_label)
+            state = self.load_networks(opt.epoch_label)
         elif opt.init_from:
             for line in transfer(self.networks(), opt.init_from):
                 say(line)
-        if not self.isTrain:
-            return
-        if self.resumed is not None:
-            if not opt.epoch_count_given:
-                opt.epoch_count = self.resumed["progress"]["epoch"]
-            self.load_state_dict(self.resumed["model"])
-        else:
-            if opt.continue_train:
-                warn(
-                    f"{self.save_dir}: weights only, no training state; optimizers, image pools "
-                    f"and random numbers begin anew, in epoch {opt.epoch_count}"
-                )
-            self.schedulers = [networks.get_scheduler(o, opt) for o in self.optimizers]
-        self.prepare_optimizers()
+        if self.isTrain:
+            self._resume_training(opt, state)
+            self.prepare_optimizers()
+        return state
+
+    def _resume_training(self, opt: argparse.Namespace, state: dict | None) -> None:
+        """Schedules from the first epoch on, and what the state holds of the optimizers."""
+        settings = schedule_settings(opt)
+        settings["epoch_count"] = first_epoch(state, opt.epoch_count, opt.epoch_count_given)
+        self.schedulers = [make_scheduler(each, **settings) for each in self.optimizers]
+        if state is not None:
+            self.load_state_dict(state.pop("model"))
+        elif opt.continue_train:
+            warn(
+                f"{self.save_dir}: weights only, no training state; optimizers, image pools "
+                f"and random numbers begin anew, in epoch {opt.epoch_count}"
+            )
 
     def prepare_optimizers(self, check: Callable | None = None) -> None:
         """Before each update of `self.optimizers`: align, average over processes, unscale, check
@@ -277,9 +285,11 @@ class BaseModel(ABC):
             self._metric_count += 1
 
     def update_learning_rate(self) -> tuple[float, float]:
-        """Step the schedules; call at the end of an epoch. Returns: learning rate before, after."""
-        before = self.learning_rate()
-        self.metric = distributed.mean(float(self._metric_sum) / max(1, self._metric_count))
+        """Step the schedules; call at the end of an epoch. Plateau goes by `metric`: the epoch's
+        mean generator loss, or what a model has set it to. Returns: learning rate before, after."""
+        before, mean = self.learning_rate(), float(self._metric_sum) / max(1, self._metric_count)
+        own = self.metric is not self._metric  # a plug-in has set it
+        self.metric = self._metric = distributed.mean(float(self.metric) if own else mean)
         for scheduler in self.schedulers:
             if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
                 scheduler.step(self.metric)
@@ -291,64 +301,6 @@ class BaseModel(ABC):
     def learning_rate(self) -> float:
         """The first optimizer's current learning rate."""
         return self.optimizers[0].param_groups[0]["lr"] if self.optimizers else 0.0
-
-    # On disk.
-
-    def state_dict(self) -> dict:
-        """What a training needs besides its weights to go on, alike in all processes."""
-        return {
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler_state(scheduler) for scheduler in self.schedulers],
-        }
-
-    def load_state_dict(self, state: dict) -> None:
-        """Take `state_dict()` back, and make the schedules from the options."""
-        load_optimizers(self.optimizers, state["optimizers"])
-        self.schedulers = [networks.get_scheduler(o, self.opt) for o in self.optimizers]
-        load_plateaus(self.schedulers, state["schedulers"])
-
-    def local_state(self) -> dict:
-        """What differs between the processes of a run: image pools and the like."""
-        parts = {name: part.state_dict() for name, part in stateful_parts(self).items()}
-        return {"parts": parts, "metric": [float(self._metric_sum), self._metric_count]}
-
-    def load_local_state(self, state: dict) -> None:
-        """Take `local_state()` back."""
-        for name, part in stateful_parts(self).items():
-            if name in state["parts"]:
-                part.load_state_dict(tensors_to(state["parts"][name], self.device))
-        self._metric_sum, self._metric_count = state["metric"]
-
-    def save_networks(self, epoch: str | int) -> None:
-        """Write <epoch>_net_<X>.pth for every network; for plug-ins with moments of their own."""
-        for name, weights in self.weights().items():
-            path = weights_path(self.save_dir, epoch, name)
-            save_file(weights, path.with_suffix(".pth"))
-
-    def weights(self) -> dict[str, dict[str, torch.Tensor]]:
-        """Name of a network -> its state_dict, copied to the CPU."""
-        cpu = torch.device("cpu")
-        return {
-            name: tensors_to(net.state_dict(), cpu, copy=True)
-            for name, net in self.networks().items()
-        }
-
-    def load_networks(self, epoch: str | int) -> dict | None:
-        """Read every network of an epoch, and return the training state that was saved with it;
-        None if there is none, or it is not needed."""
-        files = None if self.isTrain else [f"net_{name}.pth" for name in self.networks()]
-        unit = find_checkpoint(self.save_dir, str(epoch), files)
-        if unit is None and not self.networks():
-            raise UserError(f"{self.save_dir}: no checkpoint to go on from; leave the flag out")
-        for name, net in self.networks().items():
-            path = weights_path(self.save_dir, epoch, name)
-            if unit is not None and f"net_{name}.pth" in unit.files:
-                path = unit.folder / f"net_{name}.pth"
-            load_weights(net, path, self.device)
-            say(f"loaded {path}")
-        if unit is None or not self.isTrain:
-            return None
-        return unit.state() | {"unit": unit.number}
 
     def print_networks(self, verbose: bool) -> None:
         """Print each network's number of parameters, with `verbose` its layers."""

@@ -44,7 +44,8 @@ class CycleGANModel(BaseModel):
             add = parser.add_argument
             add("--lambda_A", type=float, default=10.0, help="weight of the cycle A -> B -> A")
             add("--lambda_B", type=float, default=10.0, help="weight of the cycle B -> A -> B")
-            add("--lean", action="store_true", help="train in half of the memory, part by part")
+            add("--lean", life="machine", action="store_true",
+                help="train in half of the memory, part by part")  # fmt: skip
             add(
                 "--lambda_identity", type=float, default=0.5,
                 help="weight of the identity loss, relative to lambda_A and lambda_B; 0: none",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from models.base_model import BaseModel
 from models.style import objective as style_objective
@@ -67,8 +68,23 @@ class NeuralStyleModel(BaseModel):
         return parser
 
     @staticmethod
+    def decide_options(opt: argparse.Namespace) -> dict[str, Any]:
+        """What `--style_preset` and the sizes decide."""
+        decided = settings(vars(opt), "gatys")
+        decided["style_image_weights"] = opt.style_image_weights or [1.0] * len(opt.style_image)
+        decided["lr"] = OPTIMIZERS[opt.optimizer] if opt.lr is None else opt.lr
+        decided["load_size"] = opt.image_size[-1]
+        evaluations = decided["n_evaluations"], opt.step_evaluations
+        if min(evaluations) > 0:  # else it is refused
+            steps = steps_per_size(*evaluations)
+            rows = range(min(opt.update_html_freq, steps), 0, -1)
+            # A divisor: so that each size ends with a row of its own.
+            decided["update_html_freq"] = next(every for every in rows if steps % every == 0)
+        return decided
+
+    @staticmethod
     def check_options(opt: argparse.Namespace) -> None:
-        vars(opt).update(settings(vars(opt), "gatys"))
+        """Refuse what one picture after the other cannot be made with."""
         for flag, values in (("image_size", opt.image_size), ("n_evaluations", [opt.n_evaluations]),
                              ("step_evaluations", [opt.step_evaluations]),
                              ("lbfgs_history", [opt.lbfgs_history])):  # fmt: skip
@@ -80,28 +96,23 @@ class NeuralStyleModel(BaseModel):
                              ("compile", False)):  # fmt: skip
             if (given := getattr(opt, flag)) != needed:
                 raise UserError(f"--{flag} {given}: --model neural_style accepts {needed} only")
-        shares = opt.style_image_weights or [1.0] * len(opt.style_image)
+        shares = opt.style_image_weights
         if len(shares) != len(opt.style_image) or min(shares) < 0 or sum(shares) <= 0:
             raise UserError(
                 f"--style_image_weights {shares}: give one from 0 up for each of the "
                 f"{len(opt.style_image)} style images"
             )
-        opt.style_image_weights = shares
         if opt.start not in ("content", "noise"):
             load_given("start", opt.start)
         if distributed.world_size() > 1:
             raise UserError("--model neural_style works in one process; start it without torchrun")
         if opt.image_size != sorted(opt.image_size):
             raise UserError(f"--image_size {opt.image_size}: accepted: from small to large")
-        opt.lr = OPTIMIZERS[opt.optimizer] if opt.lr is None else opt.lr
-        opt.load_size = opt.image_size[-1]
-        opt.repeat = len(opt.image_size) * _steps(opt)
-        most = min(opt.update_html_freq, _steps(opt))
-        rows = range(most, 0, -1)  # a divisor: so that each size ends with a row of its own
-        opt.update_html_freq = next(steps for steps in rows if _steps(opt) % steps == 0)
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
+        self.steps_per_size = steps_per_size(opt.n_evaluations, opt.step_evaluations)
+        self.steps_per_image = len(opt.image_size) * self.steps_per_size
         self.objective = style_objective.make_objective(vars(opt))
         self.loss_names = [*self.objective.names(), "total"]
         self.visual_names = ["content", "picture", "style"]
@@ -117,8 +128,8 @@ class NeuralStyleModel(BaseModel):
 
     def page_row(self, epoch: int) -> PageRow:
         """A row for every picture that is shown, numbered by the steps."""
-        round_ = len(self.finished) - (self.step == self.opt.repeat)
-        number = round_ * self.opt.repeat + self.step
+        round_ = len(self.finished) - (self.step == self.steps_per_image)
+        number = round_ * self.steps_per_image + self.step
         done = self.step * self.opt.step_evaluations
         px = max(self.content.shape[-2:])
         heading = f"{self._place(self.path)}: {px} px, {done} evaluations"
@@ -126,13 +137,13 @@ class NeuralStyleModel(BaseModel):
 
     def set_input(self, input: dict) -> None:
         self.image_paths = input["A_paths"]
-        if self.image_paths[0] != self.path or self.step == self.opt.repeat:
+        if self.image_paths[0] != self.path or self.step == self.steps_per_image:
             self.path, self.step, self.begun = self.image_paths[0], 0, -1
             self.whole = self.to_device(input["A"]).expand(-1, 3, -1, -1)  # in its largest size
         if self.interrupted:
             self._take_up(self.interrupted)
-        elif self.step % _steps(self.opt) == 0 and self.begun != self.step:
-            self._begin_size(self.opt.image_size[self.step // _steps(self.opt)])
+        elif self.step % self.steps_per_size == 0 and self.begun != self.step:
+            self._begin_size(self.opt.image_size[self.step // self.steps_per_size])
 
     def _begin_size(self, px: int) -> None:
         """Targets and first picture for a size of the picture, and an optimizer for it."""
@@ -197,13 +208,13 @@ class NeuralStyleModel(BaseModel):
             before.append({**terms, "total": total})
             return total
 
-        done = self.step % _steps(self.opt) * self.opt.step_evaluations
+        done = self.step % self.steps_per_size * self.opt.step_evaluations
         self._update(evaluate, min(self.opt.step_evaluations, self.opt.n_evaluations - done))
         for name, term in before[0].items():
             setattr(self, f"loss_{name}", term.detach())
         self.forward()
         self.step += 1
-        if self.step == self.opt.repeat:
+        if self.step == self.steps_per_image:
             self.write_picture()
             self.finished.append(self._place(self.path))
 
@@ -249,7 +260,7 @@ class NeuralStyleModel(BaseModel):
 
     def state_dict(self) -> dict:
         state = {"finished": self.finished, "names": self.names}
-        if self.path and self.step < self.opt.repeat:
+        if self.path and self.step < self.steps_per_image:
             state["work"] = {
                 "path": self._place(self.path),
                 "step": self.step,
@@ -271,16 +282,16 @@ class NeuralStyleModel(BaseModel):
                 f"has {self._place(self.path)} in its place; give the same images"
             )
         self.step, self.variable = work["step"], work["variable"].to(self.device)
-        self._begin_size(self.opt.image_size[self.step // _steps(self.opt)])
-        if self.step % _steps(self.opt):
+        self._begin_size(self.opt.image_size[self.step // self.steps_per_size])
+        if self.step % self.steps_per_size:
             with torch.no_grad():
                 self.variable.copy_(work["variable"])
             self.optimizer.load_state_dict(work["optimizer"])
 
 
-def _steps(opt: argparse.Namespace) -> int:
-    """Training steps for each size of a picture."""
-    return -(-opt.n_evaluations // opt.step_evaluations)
+def steps_per_size(n_evaluations: int, step_evaluations: int) -> int:
+    """Training steps for each size of a picture; the last one may have fewer evaluations."""
+    return -(-n_evaluations // step_evaluations)
 
 
 def _resized(image: torch.Tensor, factor: float) -> torch.Tensor:

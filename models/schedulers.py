@@ -59,7 +59,7 @@ def make_scheduler(
 def schedule_settings(opt: argparse.Namespace) -> dict:
     """The arguments of `make_scheduler` from parsed options."""
     names = ("lr_policy", "n_epochs", "n_epochs_decay", "lr_decay_iters", "epoch_count")
-    return {name: getattr(opt, name) for name in names}
+    return {name: vars(opt)[name] for name in names}
 
 
 def get_scheduler(

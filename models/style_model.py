@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import Any
 
 from models.base_model import BaseModel
 from models.style import objective as style_objective
@@ -46,13 +47,17 @@ class StyleModel(BaseModel):
         return parser
 
     @staticmethod
+    def decide_options(opt: argparse.Namespace) -> dict[str, Any]:
+        """What `--style_preset` decides."""
+        return settings(vars(opt), "johnson") if opt.isTrain else {}
+
+    @staticmethod
     def check_options(opt: argparse.Namespace) -> None:
+        """Refuse channels that are no picture, and styles that the network does not have."""
         for flag in ("input_nc", "output_nc"):
             if (given := getattr(opt, flag)) not in (1, 3):
                 raise UserError(f"--{flag} {given}: --model style accepts 1 (grey), 3 (colour)")
-        if opt.isTrain:
-            vars(opt).update(settings(vars(opt), "johnson"))
-        else:
+        if not opt.isTrain:
             blend_of(len(opt.style_image) or 1, opt.style_index, opt.style_blend)
         if len(opt.style_image) > 1 and opt.netG != "style_net":
             raise UserError(
@@ -84,14 +89,16 @@ class StyleModel(BaseModel):
         except UserError as error:
             raise UserError(f"--crop_size {px}: {error}") from None
 
-    def setup(self, opt: argparse.Namespace) -> None:
-        super().setup(opt)
+    def setup(self, opt: argparse.Namespace) -> dict | None:
+        """As every model's, and the styles that it is trained on or shows."""
+        state = super().setup(opt)
         if self.isTrain:
             images = [fitted(load_image(file), opt.style_size) for file in opt.style_image]
             self.styles = [im2tensor(image).to(self.device) for image in images]
             self.grams = self.objective.style_targets(self.styles)
         else:
             self.blend = blend_of(self.n_styles, opt.style_index, opt.style_blend)
+        return state
 
     def set_input(self, input: dict) -> None:
         self.real_A = self.to_device(input["A"])

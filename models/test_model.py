@@ -1,6 +1,7 @@
 """Translation in one direction with one trained generator (`test.py --model test`)."""
 
 import argparse
+from typing import Any
 
 from models.base_model import BaseModel
 from util.checkpoints.weights import weights_path
@@ -25,13 +26,24 @@ class TestModel(BaseModel):
         return parser
 
     @staticmethod
-    def check_options(opt: argparse.Namespace) -> None:
-        """Choose between CycleGAN's two generators; G_B's channels are G_A's exchanged."""
+    def decide_options(opt: argparse.Namespace) -> dict[str, Any]:
+        """Which of CycleGAN's two generators it is, and the side of its images."""
         saved = {name: weights_path(opt.run_dir, opt.epoch_label, name).is_file()
                  for name in ("G", "G_A", "G_B")}  # fmt: skip
-        if not opt.model_suffix and not saved["G"] and (saved["G_A"] or saved["G_B"]):
-            same_way = opt.direction == opt.trained.get("direction", "AtoB")
-            opt.model_suffix = "_A" if same_way else "_B"
+        same_way = opt.direction == opt.trained.get("direction", "AtoB")
+        suffix = opt.model_suffix
+        if not suffix and not saved["G"] and (saved["G_A"] or saved["G_B"]):
+            suffix = "_A" if same_way else "_B"
+        decided = {"model_suffix": suffix}
+        if suffix == "_B" and same_way:  # it takes the images that G_A gives, with their range
+            decided["direction"] = "BtoA" if opt.direction == "AtoB" else "AtoB"
+        if suffix == "_B" and opt.trained:  # G_B's channels are G_A's exchanged
+            decided |= {"input_nc": opt.output_nc, "output_nc": opt.input_nc}
+        return decided
+
+    @staticmethod
+    def check_options(opt: argparse.Namespace) -> None:
+        """Refuse runs whose networks need their own model."""
         if len(opt.trained.get("style_image", [])) > 1:
             raise UserError(
                 f"--model test: run {opt.name} has {len(opt.trained['style_image'])} styles; leave "
@@ -42,11 +54,6 @@ class TestModel(BaseModel):
                 f"--model test: the network of run {opt.name} gives colours without lightness, "
                 "which are no picture; leave --model out to test with the model it was trained as"
             )
-        if opt.model_suffix == "_B":  # it takes the images that G_A gives, with their range
-            if opt.direction == opt.trained.get("direction", "AtoB"):
-                opt.direction = "BtoA" if opt.direction == "AtoB" else "AtoB"
-            if opt.trained:
-                opt.input_nc, opt.output_nc = opt.output_nc, opt.input_nc
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)

@@ -4,9 +4,10 @@ Precedence, lowest first: built-in < train/test < model < dataset < the run's ow
 and with `--continue_train`) < `--config` files in order < command line.
 """
 
+from __future__ import annotations
+
 import argparse
 import glob
-import math
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,137 +15,47 @@ from typing import Any
 
 import data
 import models
-from data.transforms import PREPROCESS_MODES
-from models.compute import MEMORY_FORMATS, PRECISIONS
-from models.discriminators import DISCRIMINATORS
-from models.generators import GENERATORS
-from models.layers import INIT_TYPES, NORMS
 from options import checks, types
+from options.lives import Life
 from options.parser import OptionParser
-from options.saved import NOT_SAVED, load_config, option_table, save_options
-from util import distributed, trackers
+from options.saved import load_config, option_table, save_options
+from options.shared_flags import add_shared_flags
+from util import distributed
 from util.checkpoints.weights import epoch_label
-from util.device import DEVICE_HELP, resolve_device
-from util.direction import DIRECTIONS
+from util.device import resolve_device
 from util.errors import UserError, warn
+from util.lazy import torch
+from util.registry import Registry
 from util.seed import draw_seed
+
+REGISTRIES = {"model": models.registry, "dataset_mode": data.registry}  # flag -> its values
 
 
 class BaseOptions(ABC):
-    """`parse(argv)` gives one `opt`; `save(opt)` and `describe()` tell how it came about."""
+    """`parse(argv)` gives one `opt`, which nobody writes afterwards; `describe()` and
+    `save(folder)` tell what it holds and who set it."""
 
     isTrain: bool
     command: str  # "train" or "test", also the name of the flags' owner
 
     def __init__(self) -> None:
-        self.values: dict[str, Any] = {}  # flag -> value, as `--config` takes it
+        self.opt = argparse.Namespace()  # the one, once it is parsed
         self.set_by: dict[str, str] = {}  # flag -> who set the value
+        self.lives: dict[str, Life] = {}  # flag -> its kind
         self.builtin: dict[str, Any] = {}  # flag -> built-in default
         self.text: dict[tuple[str, str], str] = {}  # as in OptionParser
+        self.given: dict[str, Any] = {}  # flag -> what was given, where `opt` has what it led to
         self.run_name = ""  # of the run whose options are taken over
+        self.from_run: dict[str, Any] = {}  # flag -> value taken over from it
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Flag -> the value in `opt`, as `--config` takes it."""
+        return {flag: self.given.get(flag, getattr(self.opt, flag)) for flag in self.set_by}
 
     def initialize(self, parser: argparse.ArgumentParser) -> None:
         """Add the flags that train and test share."""
-        self._add_run_flags(parser.add_argument_group("run").add_argument)
-        self._add_network_flags(parser.add_argument_group("model and networks").add_argument)
-        self._add_data_flags(parser.add_argument_group("data").add_argument)
-        self._add_speed_flags(parser.add_argument_group("speed").add_argument)
-        self._add_view_flags(parser.add_argument_group("live views and old scripts"))
-
-    # fmt: off
-    def _add_run_flags(self, add) -> None:
-        add("--dataroot", help="folder of the images (needed)")
-        add("--name", type=types.folder_name, default="experiment_name",
-            help="the run's name: its folder in checkpoints_dir and results_dir")
-        add("--checkpoints_dir", default="./checkpoints", help="where runs are kept")
-        add("--suffix", default="",
-            help="appended to the name, e.g. {model}_{netG}_size{load_size}")
-        add("--config", nargs="+", action="extend", default=[], metavar="FILE",
-            help="YAML files of options; the later wins, the command line wins over all")
-        add("--device", default="auto", help=DEVICE_HELP)
-        add("--gpu_ids", help="old form of --device: -1 is the CPU, 0 or 0,1 the first of them")
-        add("--seed", type=types.seed, help="of every random draw; drawn and recorded if absent")
-        add("--deterministic", action="store_true",
-            help="the same numbers on a GPU each time, at some cost of speed; the CPU's are anyway")
-        add("--verbose", action="store_true", help="print the networks' layers and all options")
-        add("--debug", action="store_true", help="show the trace of an error")
-
-    def _add_network_flags(self, add) -> None:
-        add("--model", default="cycle_gan", choices=models.registry.names(), help="the method")
-        add("--input_nc", type=types.positive_int, default=3, help="channels that G takes")
-        add("--output_nc", type=types.positive_int, default=3, help="channels that G gives")
-        add("--ngf", type=types.positive_int, default=64, help="channels of G's first layer")
-        add("--ndf", type=types.positive_int, default=64, help="channels of D's first layer")
-        add("--netG", default="resnet_9blocks", choices=GENERATORS, help="generator")
-        add("--netD", default="basic", choices=DISCRIMINATORS,
-            help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D")
-        add("--n_layers_D", type=types.positive_int, default=3, help="layers of --netD n_layers")
-        add("--norm", default="instance", choices=NORMS, help="normalisation of G and D")
-        add("--no_dropout", action="store_true", help="no dropout in G")
-        add("--init_type", default="normal", choices=INIT_TYPES, help="how weights are drawn")
-        add("--init_gain", type=types.positive, default=0.02, help="scale of drawn weights")
-        add("--epoch", default="latest", help="which weights to load: latest, 5, ...")
-        add("--load_iter", type=types.non_negative_int, default=0,
-            help="load iter_<load_iter> instead of --epoch, if above 0")
-
-    def _add_data_flags(self, add) -> None:
-        add("--dataset_mode", default="unaligned", choices=data.registry.names(),
-            help="how the folder is read")
-        add("--phase", type=types.folder_name, default=self.command,
-            help="the data's folder: train, val, test, ...")
-        add("--direction", default="AtoB", choices=DIRECTIONS, help="which side is G's input")
-        add("--preprocess", default="resize_and_crop", choices=PREPROCESS_MODES,
-            help="scaling and cropping; none only rounds the sides to multiples of 4, keep does "
-            "nothing")
-        add("--load_size", type=types.positive_int, default=286, help="px to scale to")
-        add("--crop_size", type=types.positive_int, default=256, help="px of the square to cut out")
-        add("--no_flip", action="store_true", help="do not mirror images at random")
-        add("--batch_size", type=types.positive_int, default=1, help="images per step")
-        add("--serial_batches", action="store_true", help="in the order of the names, no shuffling")
-        add("--num_threads", type=types.count_or_auto, default=4,
-            help="loader processes; auto: by the cores that are free for them")
-        add("--fast_decode", action="store_true",
-            help="--preprocess resize_and_crop: decode larger JPEGs at a fraction of their size; "
-            "pixels differ a little")
-        add("--cache", default="ram", choices=("ram", "disk", "off"),
-            help="training keeps images that were decoded and scaled: in memory that the loader "
-            "processes share, or in a folder that runs may share")
-        add("--cache_gb", type=types.positive, default=2.0,
-            help="GB (10^9 bytes) that it may hold, in memory at most a quarter of what is free; "
-            "further images are read as usual")
-        add("--cache_dir", metavar="FOLDER",
-            help="of --cache disk (default: .image_cache in --checkpoints_dir)")
-        add("--pairs", metavar="FILE",
-            help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
-            "relative to --dataroot, by default to the table")
-        add("--label_A", action="store_true",
-            help="images of A are label maps: scaled without mixing labels")
-        add("--label_B", action="store_true", help="images of B are label maps")
-        add("--value_range", nargs="+", type=types.number(-math.inf), metavar="LOW HIGH",
-            help="values that stand for black and white in files that are not 8-bit (default: all "
-            "of 16 bits, 0 1 for floats); four numbers: those of A, then of B")
-        add("--bad_images", default="stop", choices=("stop", "skip"),
-            help="a damaged image ends the run, or is left out and told")
-        add("--max_dataset_size", type=types.count_or_inf, default=float("inf"),
-            help="use the first so many images only")
-
-    def _add_speed_flags(self, add) -> None:
-        add("--precision", default="auto", choices=PRECISIONS,
-            help="number format of networks: auto is fp32, with tf32 in a GPU's convolutions; bf16 "
-            "and fp16 change the results a little")
-        add("--memory_format", default="auto", choices=MEMORY_FORMATS,
-            help="order of images in memory; auto is what measured faster for the network")
-        add("--compile", action="store_true",
-            help="compile the networks, which takes a minute and gains in bf16 or small sizes")
-
-    def _add_view_flags(self, group) -> None:
-        add = group.add_argument
-        add("--display_winsize", type=types.positive_int, default=256,
-            help="px of an image on the pages")
-        add("--track", nargs="*", choices=trackers.registry.names(), default=[],
-            help="show a training in these too, where there is a server or a package for it")
-        trackers.add_tracker_flags(group)
-    # fmt: on
+        add_shared_flags(parser, phase=self.command)
 
     @abstractmethod
     def run_layer(
@@ -157,8 +68,16 @@ class BaseOptions(ABC):
         """
 
     @abstractmethod
-    def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
-        """Derive what the command needs, check flags against each other."""
+    def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
+        """Values that follow from the others for this command.
+
+        Args:
+            explicit: what config files and command line gave.
+        """
+
+    @abstractmethod
+    def check_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+        """Raise UserError for what contradicts the run that is taken up or tested."""
 
     def parse(self, argv: list[str] | None = None) -> argparse.Namespace:
         """Decide every option; raises UserError for what a user can mend. Writes nothing."""
@@ -169,15 +88,20 @@ class BaseOptions(ABC):
         layers = [(file, parser.from_config(values, file)) for file, values in configs.items()]
         layers += [("command line", command_line)]
         explicit = {key: value for _, layer in layers for key, value in layer.items()}
-        from_run = parser.from_config(self.run_layer(parser, trained, explicit), "train_opt.yaml")
-        layers = [(f"run {trained.get('name')}", from_run), *layers]
-        parser.refuse_missing(explicit.keys() | from_run.keys())
-        self.builtin, self.text = parser.builtin, parser.text
-        self.values, self.set_by = parser.defaults(), dict(parser.owner)
+        run_layer = self.run_layer(parser, trained, explicit)
+        self.from_run = parser.from_config(run_layer, "train_opt.yaml")
+        layers = [(f"run {trained.get('name')}", self.from_run), *layers]
+        parser.refuse_missing(explicit.keys() | self.from_run.keys())
+        self.builtin, self.text, self.lives = parser.builtin, parser.text, parser.lives
+        values, self.set_by = parser.defaults(), dict(parser.owner)
         for who, layer in layers:
-            self.values |= layer
+            values |= layer
             self.set_by |= dict.fromkeys(layer, who)
-        return self._make_opt(explicit, trained)
+        self.opt, self.given = argparse.Namespace(**values), {}
+        self.opt.isTrain, self.opt.trained = self.isTrain, trained
+        self._decide_place(self.opt)
+        self._decide_rest(self.opt, explicit)
+        return self.opt
 
     def common_parser(self) -> OptionParser:
         """The parser before model and dataset have added their flags."""
@@ -187,6 +111,11 @@ class BaseOptions(ABC):
         with parser.set_by(self.command):
             self.initialize(parser)
         return parser
+
+    def add_plugin_flags(self, parser: OptionParser, registry: Registry, name: str) -> None:
+        """Add the flags of a model or dataset, and set its defaults."""
+        with parser.set_by(f"{registry.suffix} {name}"):
+            registry.find(name).modify_commandline_options(parser, self.isTrain)
 
     def _gather(self, argv: list[str]) -> tuple[OptionParser, dict[str, dict], dict[str, Any]]:
         """(parser with all flags, config file -> values, the run's own options)."""
@@ -200,11 +129,10 @@ class BaseOptions(ABC):
                 early |= parser.from_config(known, file)
         early |= given
         trained = self.run_options(parser.defaults() | early, early)
-        for key, registry in (("model", models.registry), ("dataset_mode", data.registry)):
+        for key, registry in REGISTRIES.items():
             own = self.run_layer(parser, trained, early)
             name = early.get(key, own.get(key, parser.get_default(key)))
-            with parser.set_by(f"{registry.suffix} {name}"):
-                registry.find(name).modify_commandline_options(parser, self.isTrain)
+            self.add_plugin_flags(parser, registry, name)
         parser.warn_of_idle_defaults()
         parser.offer_help()
         if {"-h", "--help"} & set(argv):
@@ -240,28 +168,46 @@ class BaseOptions(ABC):
             return options
         return {}
 
-    def _make_opt(self, explicit: dict[str, Any], trained: dict[str, Any]) -> argparse.Namespace:
-        if not self.values["dataroot"] and self.values["pairs"]:
-            self.values["dataroot"] = str(Path(self.values["pairs"]).parent)
-        if not self.values["dataroot"]:
+    def _set(self, who: str, decided: dict[str, Any]) -> None:
+        """Take over values that were decided while parsing, and who decided them."""
+        for name, value in decided.items():
+            if name in self.set_by and getattr(self.opt, name) != value:
+                self.set_by[name] = who
+            setattr(self.opt, name, value)
+
+    def _resolve(self, flag: str, value: Any) -> None:
+        """Replace a text by what it leads to; what was given is what is shown and saved."""
+        self.given.setdefault(flag, getattr(self.opt, flag))
+        setattr(self.opt, flag, value)
+
+    def _decide_place(self, opt: argparse.Namespace) -> None:
+        """Where the images and the run are, and the seed, which may be part of the run's name."""
+        if not opt.dataroot and opt.pairs:
+            self._set(self.command, {"dataroot": str(Path(opt.pairs).parent)})
+        if not opt.dataroot:
             raise UserError("--dataroot is needed: the folder of the images")
-        if self.values["seed"] is None:
-            self.values["seed"] = draw_seed()
-            self.set_by["seed"] = "drawn"
-        if self.run_name == self.values["name"]:  # given as the folder's name: keep both its parts
-            self.values |= {key: trained[key] for key in ("name", "suffix") if key in trained}
-        opt = argparse.Namespace(**self.values, isTrain=self.isTrain, trained=trained)
-        opt.name = self.run_name or opt.name + suffix_of(vars(opt))
+        if opt.seed is None:
+            self._set("drawn", {"seed": _drawn_seed(opt)})
+        if self.run_name == opt.name:  # given as the folder's name: keep both its parts
+            self.given["name"] = opt.trained.get("name", opt.name)
+            opt.suffix = opt.trained.get("suffix", opt.suffix)
+        self._resolve("name", self.run_name or opt.name + suffix_of(vars(opt)))
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
         opt.epoch_label = epoch_label(opt.epoch, opt.load_iter)
-        self.finish(opt, explicit)
+
+    def _decide_rest(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+        """Values that follow from others, and the checks of flags against each other."""
+        self._set(self.command, self.decide_options(opt, explicit))
+        self.check_options(opt, explicit)
         checks.check(opt)
-        _choose_device(opt)  # imports torch: what can be refused without it has been by now
-        models.registry.find(opt.model).check_options(opt)
-        for flag in self.values.keys() - {"name", "device", "gpu_ids"}:
-            if self.values[flag] != getattr(opt, flag):
-                self.values[flag], self.set_by[flag] = getattr(opt, flag), self.command
-        return opt
+        device = _chosen_device(opt)  # imports torch: what needs none has been refused by now
+        self._resolve("device", device)
+        self._resolve("gpu_ids", [device.index] if device.type == "cuda" else [])
+        model = models.registry.find(opt.model)
+        self._set(f"model {opt.model}", model.decide_options(opt))
+        model.check_options(opt)
+        decisive = [flag for flag in self.set_by if self.lives[flag].decides_pixels]
+        opt.pixel_recipe = {flag: getattr(opt, flag) for flag in sorted(decisive)}
 
     def describe(self, all_options: bool = False) -> str:
         """A table of the options; without all_options only those that differ from the default."""
@@ -272,7 +218,7 @@ class BaseOptions(ABC):
         return [
             (flag, str(value), str(self.builtin[flag]))
             for flag, value in sorted(self.values.items())
-            if value != self.builtin[flag] and flag not in NOT_SAVED
+            if value != self.builtin[flag] and self.lives[flag].saved
         ]
 
     def save(self, folder: str | Path) -> None:
@@ -283,17 +229,29 @@ class BaseOptions(ABC):
                 return self.text[flag, repr(value)]
             return [as_given(flag, v) for v in value] if type(value) is list else value
 
-        values = {flag: as_given(flag, value) for flag, value in self.values.items()}
+        values = {
+            flag: as_given(flag, value)
+            for flag, value in self.values.items()
+            if self.lives[flag].saved
+        }
         save_options(Path(folder), f"{self.command}_opt", values, self.describe(True))
 
 
-def _choose_device(opt: argparse.Namespace) -> None:
-    """From the flags' text to the device's name, and the list that plug-ins know."""
+def _drawn_seed(opt: argparse.Namespace) -> int:
+    """A fresh seed; several processes of one run meet, and take that of the first."""
+    if distributed.world_size() == 1:
+        return draw_seed()
+    distributed.start(_chosen_device(opt))
+    return distributed.from_rank_0(draw_seed())
+
+
+def _chosen_device(opt: argparse.Namespace) -> torch.device:
+    """The device that `--device` and `--gpu_ids` lead to."""
     device = resolve_device(opt.device, opt.gpu_ids)
     several = device.type == "cuda" and "," in (opt.gpu_ids or "")
     if several and distributed.world_size() == 1:
         warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
-    opt.device, opt.gpu_ids = str(device), [device.index] if device.type == "cuda" else []
+    return device
 
 
 def suffix_of(options: dict[str, Any]) -> str:

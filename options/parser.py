@@ -8,11 +8,63 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from options import types
+from options.lives import Life, declared, undeclared
 from util.errors import UserError, choose, did_you_mean, warn
 
 
-class OptionParser(argparse.ArgumentParser):
-    """A parser that knows who set each default and which values were given explicitly.
+class Declares:
+    """`add_argument(..., life="run")` of a parser and of its groups; see `options.lives`."""
+
+    life: str | None = None  # of flags that say nothing else
+
+    def add_argument(
+        self,
+        *names: str,
+        life: str | None = None,
+        resume: str | None = None,
+        test: str | None = None,
+        **settings: Any,
+    ) -> argparse.Action:
+        """As argparse's.
+
+        Args:
+            life: the flag's kind: call, place, machine, run, network or data.
+            resume: what `--continue_train` does with the run's value, where it is not as the kind
+                says: own, taken or fixed.
+            test: what test.py does with it, likewise.
+        """
+        action = super().add_argument(*names, **settings)
+        action.life = declared(f"--{action.dest}", life or self.life, resume, test)
+        return action
+
+    def add_argument_group(
+        self, *args: Any, life: str | None = None, **kwargs: Any
+    ) -> argparse._ArgumentGroup:
+        """As argparse's; `life` is the kind of the flags in it that say nothing else."""
+        group = Group(self, *args, **kwargs)
+        group.life = life
+        self._action_groups.append(group)
+        return group
+
+    def add_mutually_exclusive_group(self, **kwargs: Any) -> argparse._MutuallyExclusiveGroup:
+        """As argparse's; its flags are of the same kind as those around it."""
+        group = ExclusiveGroup(self, **kwargs)
+        group.life = self.life
+        self._mutually_exclusive_groups.append(group)
+        return group
+
+
+class Group(Declares, argparse._ArgumentGroup):
+    """Flags under a heading of their own in --help."""
+
+
+class ExclusiveGroup(Declares, argparse._MutuallyExclusiveGroup):
+    """Flags of which one at most may be given."""
+
+
+class OptionParser(Declares, argparse.ArgumentParser):
+    """A parser that knows of each flag its kind and who set its default, and which values were
+    given explicitly.
 
     Plug-ins use it like any ArgumentParser (`add_argument`, `set_defaults`).
     """
@@ -29,6 +81,7 @@ class OptionParser(argparse.ArgumentParser):
         self.builtin: dict[str, Any] = {}  # flag -> its first default
         self.owner: dict[str, str] = {}  # flag -> who set its present default
         self.source: dict[str, str] = {}  # flag -> who defined it
+        self.lives: dict[str, Life] = {}  # flag -> its kind
         # (flag, value's repr) -> what was given, where YAML has no type for the value.
         self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
@@ -80,6 +133,8 @@ class OptionParser(argparse.ArgumentParser):
                 self.owner[dest] = who
             self._last[dest] = action.default
         added = [a for dest, a in self.flags().items() if before.get(dest) is not a]
+        for action in added:
+            self.lives[action.dest] = action.life or undeclared(self.lives.get(action.dest))
         self._move_to_group(f"flags of {who}", added)
 
     def _move_to_group(self, title: str, actions: list[argparse.Action]) -> None:

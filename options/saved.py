@@ -8,9 +8,8 @@ import yaml
 from util import atomic
 from util.errors import UserError
 
-# Of one call, not of the run.
-NOT_SAVED = ("config", "dry_run", "debug", "verbose", "continue_train", "epoch", "epoch_count",
-             "load_iter", "resume", "overwrite", "allow_changed", "requeue")  # fmt: skip
+# Flags of earlier versions, in the files of their runs; what they said is decided otherwise now.
+GONE = ("repeat",)
 
 
 def load_config(file: str | Path) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def load_config(file: str | Path) -> dict[str, Any]:
         raise UserError(f"--config {file}: not YAML ({line}); write `flag: value` lines") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UserError(f"--config {file}: accepted: YAML lines of the form `flag: value`")
-    return values
+    return {flag: value for flag, value in values.items() if flag not in GONE}
 
 
 def option_table(
@@ -46,7 +45,7 @@ def option_table(
 
 def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) -> None:
     """Write <stem>.txt and <stem>.yaml."""
-    kept = {key: value for key, value in values.items() if key not in NOT_SAVED and _plain(value)}
+    kept = {flag: value for flag, value in values.items() if _plain(value)}
     text = yaml.safe_dump(kept, allow_unicode=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,21 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from data.transforms import without_crop
 from models.generators import describe_generator
 from options import types
 from options.base_options import BaseOptions
+from options.lives import FIXED, OWN
 from options.parser import OptionParser
 from util.checkpoints.weights import epoch_label, load_state_dict, saved_epochs, weights_path
 from util.errors import UserError, warn
-
-# What the weights were trained as: another value could only do harm, and is refused.
-FIXED_BY_TRAINING = ("netG", "norm", "ngf", "no_dropout", "input_nc", "output_nc", "direction")
-# Taken over from the run, and changed by whoever wants to.
-INHERITED = ("model", "dataset_mode", "ndf", "netD", "n_layers_D", "preprocess", "crop_size",
-             "load_size", "seed", "label_A", "label_B", "value_range")  # fmt: skip
-# Test looks at whole images: the training's random crops become the scale they were cut from.
-TEST_PREPROCESS = {"crop": "none", "scale_width_and_crop": "scale_width",
-                   "scale_shorter_and_crop": "keep"}  # fmt: skip
 
 
 class TestOptions(BaseOptions):
@@ -30,12 +23,13 @@ class TestOptions(BaseOptions):
     def initialize(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument_group("test").add_argument
         # fmt: off
-        add("--results_dir", default="./results/", help="where result pages go")
-        add("--aspect_ratio", type=types.positive, default=1.0,
+        add("--results_dir", life="place", default="./results/", help="where result pages go")
+        add("--aspect_ratio", life="run", type=types.positive, default=1.0,
             help="width / height that result images are stretched to")
-        add("--eval", action="store_true",
+        add("--eval", life="run", action="store_true",
             help="no dropout, running statistics; the default is as in training")
-        add("--num_test", type=types.count_or_inf, default=float("inf"), help="how many images")
+        add("--num_test", life="run", type=types.count_or_inf, default=float("inf"),
+            help="how many images")
         # fmt: on
         size = parser.get_default("crop_size")
         parser.set_defaults(model="test", load_size=size, seed=0, bad_images="skip")
@@ -48,28 +42,52 @@ class TestOptions(BaseOptions):
         self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]
     ) -> dict[str, Any]:
         """The network, and the scale of its images; flags of the run's model and dataset too."""
-        known = parser.flags()
         if given.get("model", trained.get("model")) != trained.get("model"):
             trained = {key: value for key, value in trained.items() if key != "dataset_mode"}
-        plugin_flags = [f for f in known if parser.source[f].startswith(("model ", "dataset "))]
-        names = [*FIXED_BY_TRAINING, *INHERITED, *plugin_flags]
-        layer = {name: trained[name] for name in names if name in trained and name in known}
+        lives = parser.lives
+        layer = {k: v for k, v in trained.items() if k in lives and lives[k].test != OWN}
         if "preprocess" in layer:
-            layer["preprocess"] = TEST_PREPROCESS.get(layer["preprocess"], layer["preprocess"])
+            layer["preprocess"] = without_crop(layer["preprocess"])
             if "scale_width" not in layer["preprocess"]:
                 layer["load_size"] = layer["crop_size"]
         return layer
 
-    def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
-        refuse_contradictions(opt, explicit)
-        opt.serial_batches = opt.no_flip = True
-        if opt.model == "test" and not explicit.keys() & {"preprocess", "load_size", "crop_size"}:
-            opt.preprocess = "keep"  # each image comes out in its own size
-        if opt.preprocess == "resize_and_crop":  # one size given means both: whole images
+    def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
+        """Images one by one, whole, and in one size where the flags name one."""
+        sizes = {flag: vars(opt)[flag] for flag in ("preprocess", "load_size", "crop_size")}
+        if opt.model == "test" and not explicit.keys() & sizes.keys():
+            sizes["preprocess"] = "keep"  # each image comes out in its own size
+        if sizes["preprocess"] == "resize_and_crop":  # one size given means both: whole images
             if "load_size" not in explicit:
-                opt.load_size = opt.crop_size
+                sizes["load_size"] = opt.crop_size
             elif "crop_size" not in explicit:
-                opt.crop_size = opt.load_size
+                sizes["crop_size"] = opt.load_size
+        return {"serial_batches": True, "no_flip": True, **sizes}
+
+    def check_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+        """One line for a flag that says something else than the run was trained with."""
+        trained_model = opt.trained.get("model", opt.model)
+        if opt.model not in (trained_model, "test"):
+            raise UserError(
+                f"run {opt.name} was trained with --model {trained_model}, got {opt.model}; "
+                "leave the flag out, or use --model test for one generator on a folder"
+            )
+        two_generators = opt.model == "test" and saved_epochs(Path(opt.run_dir), "G_B")
+        for flag in sorted(explicit.keys() & self.from_run.keys()):
+            given, was = explicit[flag], self.from_run[flag]
+            chooses_generator = flag == "direction" and two_generators
+            same_maths = {str(given), str(was)} == {"batch", "syncbatch"}
+            free = self.lives[flag].test != FIXED
+            if free or given == was or chooses_generator or same_maths:
+                continue
+            if isinstance(was, bool):
+                trained_as, got = f"with{'' if was else 'out'} --{flag}", f"--{flag}"
+            else:
+                trained_as, got = f"with --{flag} {was}", f"{given}"
+            raise UserError(
+                f"run {opt.name} was trained {trained_as}, got {got}; "
+                "leave the flag out: test takes it from the run"
+            )
 
 
 def describe_sizes(opt: argparse.Namespace) -> str:
@@ -107,28 +125,3 @@ def read_from_weights(early: dict[str, Any]) -> dict[str, Any]:
                 flags["input_nc"], flags["output_nc"] = flags["output_nc"], flags["input_nc"]
             return {"name": path.name, **flags}
     return {}
-
-
-def refuse_contradictions(opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
-    """One line for a flag that says something else than the run was trained with."""
-    trained_model = opt.trained.get("model", opt.model)
-    if opt.model not in (trained_model, "test"):
-        raise UserError(
-            f"run {opt.name} was trained with --model {trained_model}, got {opt.model}; "
-            "leave the flag out, or use --model test for one generator on a folder"
-        )
-    two_generators = opt.model == "test" and saved_epochs(Path(opt.run_dir), "G_B")
-    for flag in FIXED_BY_TRAINING:
-        given, was = explicit.get(flag), opt.trained.get(flag)
-        chooses_generator = flag == "direction" and two_generators
-        same_maths = {str(given), str(was)} == {"batch", "syncbatch"}
-        if given is None or was is None or given == was or chooses_generator or same_maths:
-            continue
-        if isinstance(was, bool):
-            trained_as, got = f"with{'' if was else 'out'} --{flag}", f"--{flag}"
-        else:
-            trained_as, got = f"with --{flag} {was}", f"{given}"
-        raise UserError(
-            f"run {opt.name} was trained {trained_as}, got {got}; "
-            "leave the flag out: test takes it from the run"
-        )

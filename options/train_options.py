@@ -7,25 +7,11 @@ from typing import Any
 from models.losses import GAN_MODES
 from models.schedulers import LR_POLICIES
 from options import types
-from options.base_options import BaseOptions
+from options.base_options import REGISTRIES, BaseOptions
+from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
 from util.checkpoints.checkpoint import list_checkpoints
 from util.errors import UserError, warn
-
-# Not taken over from the run that `--continue_train` goes on with.
-OF_THE_CALL = ("name", "checkpoints_dir", "suffix", "device", "gpu_ids", "continue_train", "resume",
-               "epoch", "epoch_count", "load_iter", "overwrite", "allow_changed",
-               "requeue")  # fmt: skip
-# May change from session to session: what comes out stays the same (the length of the training and
-# its schedule are said). The folder may move; how many images it holds is checked when it is read.
-FREE = (*OF_THE_CALL, "dataroot", "pairs", "config", "dry_run", "debug", "verbose", "n_epochs",
-        "n_epochs_decay", "num_threads", "cache", "cache_gb", "cache_dir", "display_freq",
-        "print_freq", "update_html_freq",
-        "no_html", "save_latest_freq", "save_epoch_freq", "save_by_iter", "save_every_minutes",
-        "keep_last", "safetensors", "on_nan", "display_winsize", "track", "use_wandb",
-        "wandb_project_name", "display_id", "display_server", "display_port", "display_env",
-        "display_ncols", "memory_format", "compile", "lean",
-        )  # fmt: skip
 
 
 class TrainOptions(BaseOptions):
@@ -40,58 +26,62 @@ class TrainOptions(BaseOptions):
 
     # fmt: off
     def _add_log_flags(self, add) -> None:
-        add("--display_freq", type=types.positive_int, default=400,
+        add("--display_freq", life="machine", type=types.positive_int, default=400,
             help="images between two updates of the shown pictures")
-        add("--print_freq", type=types.positive_int, default=100,
+        add("--print_freq", life="machine", type=types.positive_int, default=100,
             help="images between two lines of losses")
-        add("--update_html_freq", type=types.positive_int, default=1000,
+        add("--update_html_freq", life="machine", type=types.positive_int, default=1000,
             help="images between two savings of pictures to the page")
-        add("--no_html", action="store_true", help="no training page")
-        add("--save_latest_freq", type=types.positive_int, default=5000,
+        add("--no_html", life="machine", action="store_true", help="no training page")
+        add("--save_latest_freq", life="machine", type=types.positive_int, default=5000,
             help="images between two savings of `latest`")
-        add("--save_epoch_freq", type=types.positive_int, default=5,
+        add("--save_epoch_freq", life="machine", type=types.positive_int, default=5,
             help="epochs between two savings under the epoch's number")
-        add("--save_by_iter", action="store_true", help="save under iter_<n> instead of `latest`")
-        add("--save_every_minutes", type=types.non_negative, default=15.0,
+        add("--save_by_iter", life="machine", action="store_true",
+            help="save under iter_<n> instead of `latest`")
+        add("--save_every_minutes", life="machine", type=types.non_negative, default=15.0,
             help="minutes between two savings of `latest`; 0: by images and epochs only")
-        add("--keep_last", type=types.whole_number(2), default=2,
+        add("--keep_last", life="machine", type=types.whole_number(2), default=2,
             help="checkpoints kept besides those with a number; the older is there in case the "
             "newer is damaged")
-        add("--safetensors", action="store_true",
+        add("--safetensors", life="machine", action="store_true",
             help="write weights as .safetensors too")
-        add("--overwrite", action="store_true",
+        add("--overwrite", life="call", action="store_true",
             help="delete an earlier run of this name; else it is renamed to NAME.1, NAME.2, ...")
-        add("--continue_train", action="store_true",
+        add("--continue_train", life="call", action="store_true",
             help="go on from --epoch as if the run had never stopped")
-        add("--resume", nargs="?", const="always", choices=["always", "auto"],
+        add("--resume", life="call", nargs="?", const="always", choices=["always", "auto"],
             help="another name of --continue_train; auto: begin anew if there is nothing yet")
-        add("--allow_changed", action="store_true",
+        add("--allow_changed", life="call", action="store_true",
             help="go on although options differ that change what comes out")
-        add("--init_from", metavar="PATH",
+        add("--init_from", life="run", metavar="PATH",
             help="begin with the weights of a run's folder or a file, as far as they match")
-        add("--requeue", action="store_true",
+        add("--requeue", life="call", action="store_true",
             help="SIGUSR1 saves and stops; without it, saves and goes on")
-        add("--on_nan", choices=["stop", "skip"], default="stop",
+        add("--on_nan", life="machine", choices=["stop", "skip"], default="stop",
             help="at a loss or gradient that is not finite: stop, or leave the step out")
-        add("--dry_run", action="store_true",
+        add("--dry_run", life="call", action="store_true",
             help="print options, networks and learning rates, check the data, and stop")
 
     def _add_schedule_flags(self, add) -> None:
-        add("--n_epochs", type=types.non_negative_int, default=100,
+        add("--n_epochs", life="machine", type=types.non_negative_int, default=100,
             help="epochs with the initial learning rate")
-        add("--n_epochs_decay", type=types.non_negative_int, default=100,
+        add("--n_epochs_decay", life="machine", type=types.non_negative_int, default=100,
             help="epochs over which it falls to zero")
-        add("--epoch_count", type=types.positive_int, default=1,
+        add("--epoch_count", life="call", type=types.positive_int, default=1,
             help="number of the first epoch; with --continue_train taken from the checkpoint")
-        add("--lr", type=types.positive, default=0.0002, help="initial learning rate of Adam")
-        add("--beta1", type=types.number(0, 1, below=True), default=0.5, help="Adam's momentum")
-        add("--lr_policy", default="linear", choices=LR_POLICIES, help="learning-rate schedule")
-        add("--lr_decay_iters", type=types.positive_int, default=50,
+        add("--lr", life="run", type=types.positive, default=0.0002,
+            help="initial learning rate of Adam")
+        add("--beta1", life="run", type=types.number(0, 1, below=True), default=0.5,
+            help="Adam's momentum")
+        add("--lr_policy", life="run", default="linear", choices=LR_POLICIES,
+            help="learning-rate schedule")
+        add("--lr_decay_iters", life="run", type=types.positive_int, default=50,
             help="epochs between two falls of --lr_policy step")
-        add("--gan_mode", default="lsgan", choices=GAN_MODES, help="the GAN objective")
-        add("--lambda_gp", type=types.non_negative, default=10.0,
+        add("--gan_mode", life="run", default="lsgan", choices=GAN_MODES, help="the GAN objective")
+        add("--lambda_gp", life="run", type=types.non_negative, default=10.0,
             help="weight of the gradient penalty of --gan_mode wgangp; 0: none")
-        add("--pool_size", type=types.non_negative_int, default=50,
+        add("--pool_size", life="run", type=types.non_negative_int, default=50,
             help="images in the history that D is shown; 0: none")
     # fmt: on
 
@@ -99,23 +89,28 @@ class TrainOptions(BaseOptions):
         self, parser: OptionParser, trained: dict[str, Any], given: dict[str, Any]
     ) -> dict[str, Any]:
         """All of the run's options, but where it is, what it runs on, and how it is taken up."""
-        return {k: v for k, v in trained.items() if k in parser.flags() and k not in OF_THE_CALL}
+        lives = parser.lives
+        return {k: v for k, v in trained.items() if k in lives and lives[k].resume != OWN}
 
     def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         wanted = early["continue_train"] or early["resume"]
         return super().run_options(early, given) if wanted else {}
 
-    def finish(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
-        opt.epoch_count_given = self.set_by["epoch_count"] == "command line"
+    def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
+        """Whether a run is taken up, and whether its checkpoint says in which epoch."""
+        goes_on = opt.continue_train or bool(opt.resume)
         if opt.resume == "auto" and not has_checkpoint(opt.run_dir):
             warn(f"{opt.run_dir}: nothing to go on from yet; beginning anew (--resume auto)")
-            opt.continue_train = False
-        elif opt.resume:
-            opt.continue_train = True
+            goes_on = False
+        given = self.set_by["epoch_count"] == "command line"
+        return {"continue_train": goes_on, "epoch_count_given": given}
+
+    def check_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+        """Refuse what would turn the run into another one, and say how long it is now."""
         if opt.continue_train and "init_from" in explicit:
             raise UserError("--continue_train and --init_from both bring weights; give one of them")
         if opt.continue_train and not opt.allow_changed:
-            refuse_changes(opt, explicit)
+            self.refuse_changes(opt, explicit)
         planned = [
             f"{flag} {opt.trained[flag]} -> {getattr(opt, flag)}"
             for flag in ("n_epochs", "n_epochs_decay")
@@ -124,22 +119,32 @@ class TrainOptions(BaseOptions):
         if planned:
             warn(f"{', '.join(planned)}: the schedule is computed anew")
 
+    def refuse_changes(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
+        """One line for given options that would turn the run into another one."""
+        changes = [
+            f"--{flag} {opt.trained[flag]} -> {value}"
+            for flag, value in sorted(explicit.items())
+            if self.lives[flag].resume == FIXED and value != self.from_run.get(flag, value)
+        ]
+        if changes:
+            raise UserError(
+                f"--continue_train: run {opt.name} was trained otherwise: {', '.join(changes)}; "
+                "leave the flags out, or give --allow_changed, or begin a new run with --init_from "
+                f"{opt.run_dir}"
+            )
+
+
+def lives_of_run(options: dict[str, Any]) -> dict[str, Life]:
+    """Flag -> its kind, for the saved options of a training; without those of a model or a dataset
+    that is not here any more."""
+    train = TrainOptions()
+    parser = train.common_parser()
+    for flag, registry in REGISTRIES.items():
+        if options.get(flag) in registry.names():
+            train.add_plugin_flags(parser, registry, options[flag])
+    return parser.lives
+
 
 def has_checkpoint(run_dir: str) -> bool:
     """Whether there is anything that `--continue_train` could take up."""
     return bool(list_checkpoints(run_dir) or list(Path(run_dir).glob("*_net_*")))
-
-
-def refuse_changes(opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
-    """One line for given options that would turn the run into another one."""
-    changes = [
-        f"--{flag} {opt.trained[flag]} -> {value}"
-        for flag, value in sorted(explicit.items())
-        if flag in opt.trained and flag not in FREE and value != opt.trained[flag]
-    ]
-    if changes:
-        raise UserError(
-            f"--continue_train: run {opt.name} was trained otherwise: {', '.join(changes)}; leave "
-            "the flags out, or give --allow_changed, or begin a new run with --init_from "
-            f"{opt.run_dir}"
-        )

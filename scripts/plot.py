@@ -21,10 +21,9 @@ import _root
 import numpy as np
 
 from options.saved import load_config
+from options.train_options import lives_of_run
 from scripts.curves import AXES, Columns, Panel, along, read_columns
 from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn
-
-OF_THE_PLACE = ("name", "suffix", "checkpoints_dir")  # options that any two runs differ in
 
 
 @dataclass
@@ -187,9 +186,15 @@ def _last(run: Run, axis: str) -> str:
     return f"{end:.0f}" if axis == "images" else f"{end:.2f}"
 
 
+def compared(options: dict[str, Any]) -> list[str]:
+    """The flags of a run that are worth comparing: not where it is, which is never the same."""
+    lives = lives_of_run(options)
+    return [flag for flag in options if flag not in lives or lives[flag].compared]
+
+
 def differences(runs: list[Run]) -> tuple[str, list[list[str]]]:
     """A table of the options that the runs differ in."""
-    flags = sorted({flag for run in runs for flag in run.options} - set(OF_THE_PLACE))
+    flags = sorted({flag for run in runs for flag in compared(run.options)})
     rows = [["", *(run.label for run in runs)]]
     for flag in flags:
         values = [str(run.options.get(flag, "–")) for run in runs]

@@ -1,22 +1,31 @@
 """Write docs/options.md from the parsers, so that it says what the code does.
 
     python scripts/write_options_reference.py
+    python scripts/write_options_reference.py --check
 
-tests/test_docs.py fails until it is current.
+--check writes nothing, and fails if the page is not current (`make lint`).
+tests/test_docs.py compares what the page describes with the code; models and datasets that it does
+not name, like those of your own in this folder, are none of its business.
 """
 
 import argparse
+import re
+import sys
 
 from _root import ROOT
 
-import data
-import models
 from options import types
-from options.base_options import BaseOptions
+from options.base_options import REGISTRIES, BaseOptions
+from options.lives import KINDS, Life
 from options.parser import OptionParser
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from util.errors import UserError
+from util.errors import UserError, one_line_errors
+from util.registry import Registry
+
+PAGE = ROOT / "docs" / "options.md"
+# Flags whose accepted values are files in a folder, to which anybody may add.
+OPEN = ("model", "dataset_mode", "netG", "netD", "track")
 
 INTRO = """# Options
 
@@ -27,39 +36,72 @@ the run's own options (in test and with `--continue_train`), `--config` files in
 command line. `--config` takes YAML lines of the form `flag: value`; the `train_opt.yaml` that every
 run writes is one.
 `python train.py --model X --help` shows the flags of model X and of its dataset.
+
+The kind of a flag says what happens to its value:
+
+| kind | with the run | `--continue_train` | test.py |
+|---|---|---|---|
+KINDS
+`own`: not taken from the run, it is given anew or has its default. `taken`: the run's value, where
+no other is given. `fixed`: the run's value; another one is refused (`--allow_changed` lets it pass
+with `--continue_train`). A flag that differs from its kind in one of these says so. The flags of
+kind data decide which images `--cache disk` takes for the same.
 """
 
 
-def rows(actions: list[argparse.Action]) -> list[str]:
+def intro() -> str:
+    """What precedes the flags."""
+    lines = [
+        f"| {kind} | {'saved' if life.saved else 'not saved'} | {life.resume} | {life.test} |\n"
+        for kind, life in KINDS.items()
+    ]
+    return INTRO.replace("KINDS\n", "".join(lines) + "\n").rstrip()
+
+
+Names = dict[str, list[str]]  # flag of OPEN -> the values that the page describes
+
+
+def names_on(page: str) -> Names:
+    """The values of the flags in OPEN that a page describes."""
+    row = {flag: re.search(rf"^\| `--{flag}` \|[^|]*\|([^|]*)\|", page, re.M) for flag in OPEN}
+    return {flag: found[1].strip().split(", ") for flag, found in row.items() if found}
+
+
+def all_names() -> Names:
+    """The values that the flags in OPEN accept here."""
+    return {flag: list(TrainOptions().common_parser().flags()[flag].choices) for flag in OPEN}
+
+
+def rows(actions: list[argparse.Action], lives: dict[str, Life], names: Names) -> list[str]:
     """A table of flags, one line each."""
-    lines = ["| flag | default | accepted | meaning |", "|---|---|---|---|"]
+    lines = ["| flag | default | accepted | kind | meaning |", "|---|---|---|---|---|"]
     for action in sorted(actions, key=lambda a: a.dest.lower()):
         if action.choices:
-            accepted = ", ".join(map(str, action.choices))
+            known = names.get(action.dest, action.choices)
+            accepted = ", ".join(str(choice) for choice in action.choices if choice in known)
         else:
-            kind = types.NAMED.get(action.type, action.type)
-            accepted = "switch" if action.nargs == 0 else getattr(kind, "__name__", "text")
+            type_ = types.NAMED.get(action.type, action.type)
+            accepted = "switch" if action.nargs == 0 else getattr(type_, "__name__", "text")
         default = "" if action.default in (None, "", []) or action.nargs == 0 else action.default
-        lines.append(
-            f"| `--{action.dest}` | {default} | {accepted} | {action.help} |".replace("<", "&lt;")
-        )
+        kind = lives[action.dest].describe()
+        line = f"| `--{action.dest}` | {default} | {accepted} | {kind} | {action.help} |"
+        lines.append(line.replace("<", "&lt;"))
     return lines
 
 
-def common(title: str, options: BaseOptions, owner: str) -> list[str]:
+def common(title: str, options: BaseOptions, owner: str, names: Names) -> list[str]:
+    """The flags of train, of test, or of both."""
     parser = options.common_parser()
     actions = [a for dest, a in parser.flags().items() if parser.source[dest] == owner]
-    return [f"\n## {title}\n", *rows(actions)]
+    return [f"\n## {title}\n", *rows(actions, parser.lives, names)]
 
 
-def plugin(options: BaseOptions, kind: str, name: str) -> list[str]:
+def plugin(options: BaseOptions, registry: Registry, name: str, names: Names) -> list[str]:
     """The flags that a model or dataset adds, and the defaults that it changes."""
-    registry = models.registry if kind == "model" else data.registry
     parser: OptionParser = options.common_parser()
-    owner = f"{kind} {name}"
+    kind, owner = registry.suffix, f"{registry.suffix} {name}"
     try:
-        with parser.set_by(owner):
-            registry.find(name).modify_commandline_options(parser, options.isTrain)
+        options.add_plugin_flags(parser, registry, name)
     except UserError:  # not for this command
         return []
     own = [a for dest, a in parser.flags().items() if parser.source[dest] == owner]
@@ -76,24 +118,39 @@ def plugin(options: BaseOptions, kind: str, name: str) -> list[str]:
     if changed:
         values = ", ".join(f"`--{dest}` {value}" for dest, value in sorted(changed.items()))
         lines.append(f"Defaults: {values}.\n")
-    return lines + (rows(own) if own else [])
+    return lines + (rows(own, parser.lives, names) if own else [])
 
 
-def reference() -> str:
-    """The whole page."""
+def reference(names: Names) -> str:
+    """The whole page, about the models, datasets, generators, ... in `names`."""
     train, test = TrainOptions(), TestOptions()
-    lines = [INTRO.rstrip()]
-    lines += common("train.py and test.py", train, "default")
-    lines += common("train.py", train, "train")
-    lines += common("test.py", test, "test")
+    lines = [intro()]
+    lines += common("train.py and test.py", train, "default", names)
+    lines += common("train.py", train, "train", names)
+    lines += common("test.py", test, "test", names)
     lines.append("\nDefaults in test: `--model` test, `--load_size` as `--crop_size`, `--seed` 0.")
     lines.append("\n## Flags and defaults of models and datasets")
-    for kind, registry in (("model", models.registry), ("dataset", data.registry)):
+    for flag, registry in REGISTRIES.items():
         for name in registry.names():
-            for options in (train, test):
-                lines += plugin(options, kind, name)
+            for options in (train, test) if name in names[flag] else ():
+                lines += plugin(options, registry, name, names)
     return "\n".join(lines) + "\n"
 
 
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Write or check the page; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if it differs")
+    args, page = parser.parse_args(argv), reference(all_names())
+    if not args.check:
+        PAGE.write_text(page, encoding="utf-8")
+    elif PAGE.read_text(encoding="utf-8") != page:
+        raise UserError("docs/options.md is not current: python scripts/write_options_reference.py")
+    return 0
+
+
 if __name__ == "__main__":
-    (ROOT / "docs" / "options.md").write_text(reference(), encoding="utf-8")
+    sys.exit(main())

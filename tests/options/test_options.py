@@ -82,6 +82,13 @@ def test_what_a_run_saves_can_be_read_back_as_a_config(tmp_path):
     assert len({line.index(":") for line in text.splitlines()[1:-1]}) == 1  # aligned
 
 
+def test_a_flag_of_an_earlier_version_in_a_runs_file_is_read_over(tmp_path):
+    """--repeat was of content images, and saved though the model decided it."""
+    (tmp_path / "train_opt.yaml").write_text("ngf: 7\nrepeat: 4\n")
+    opt = parse("--config", "train_opt.yaml")[1]
+    assert opt.ngf == 7 and not hasattr(opt, "repeat")
+
+
 def test_config_may_be_given_twice(tmp_path):
     (tmp_path / "a.yaml").write_text("ngf: 7\n")
     (tmp_path / "b.yaml").write_text("ndf: 9\n")
@@ -187,7 +194,7 @@ def test_a_gpu_that_is_not_there_is_told_with_the_remedy():
 def test_gpu_ids_minus_one_is_the_cpu_and_old_display_flags_are_accepted():
     flags = "--gpu_ids -1 --display_id 1 --display_port 8097 --display_server http://localhost"
     opt = parse(*flags.split(), "--display_env", "main", "--display_ncols", "4")[1]
-    assert (opt.device, opt.gpu_ids) == ("cpu", [])
+    assert (opt.device, opt.gpu_ids) == (torch.device("cpu"), [])
     assert asked_trackers(vars(opt)) == {
         "visdom": {"server": "http://localhost", "port": 8097, "env": "main", "columns": 4}
     }

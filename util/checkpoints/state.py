@@ -51,6 +51,12 @@ def restore_point(model: Any) -> Callable[[], None]:
     return restore
 
 
+def first_epoch(state: dict | None, epoch_count: int, given: bool) -> int:
+    """The epoch that a training begins with: that of the state which it goes on from, or
+    `epoch_count` where there is none, or where somebody gave it."""
+    return epoch_count if given or state is None else state["progress"]["epoch"]
+
+
 def load_optimizers(optimizers: list[torch.optim.Optimizer], states: list[dict]) -> None:
     """Moments and counts from `states`; learning rates and other settings stay those of the
     options, which a schedule made afterwards starts from."""

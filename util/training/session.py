@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from util import distributed
+from util.checkpoints.state import first_epoch
 from util.errors import begun, say
 from util.record import LossGuide, RunInfo
 from util.seed import mix, seed_everything
@@ -56,9 +57,7 @@ class Session:
     ) -> None:
         self.opt, self.options, self.model, self.dataset = opt, options, model, dataset
         self.state, self.signals = state, signals
-        first = opt.epoch_count
-        if state is not None and not opt.epoch_count_given:
-            first = state["progress"]["epoch"]
+        first = first_epoch(state, opt.epoch_count, opt.epoch_count_given)
         self.progress = resumed_progress(state, first, len(dataset), opt.allow_changed)
         self.last_epoch = opt.n_epochs + opt.n_epochs_decay
         self.complete = self.progress.epoch > self.last_epoch
@@ -178,11 +177,13 @@ def save_plan(opt: argparse.Namespace) -> SavePlan:
 
 def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -> RunInfo:
     """What page and live views may tell of the run."""
+    beside = ("trained", "pixel_recipe")
+    plain = {flag: value for flag, value in vars(opt).items() if flag not in beside}
     return RunInfo(
         name=opt.name,
         folder=Path(opt.run_dir),
         resumed=opt.continue_train,
-        options={flag: value for flag, value in vars(opt).items() if flag != "trained"},
+        options=plain | {"device": str(opt.device)},
         differing=options.differing(),
         networks="\n".join(f"{name}: {net}" for name, net in model.networks().items()),
         resume_command=resume_command(opt),
@@ -195,7 +196,7 @@ def resume_command(opt: argparse.Namespace) -> str:
     processes = distributed.world_size()
     start = ["torchrun", f"--nproc_per_node={processes}"] if processes > 1 else ["python"]
     command = [*start, "train.py", "--name", opt.name, "--continue_train", *_place(opt)]
-    if not str(opt.device).startswith("cuda"):
+    if opt.device.type != "cuda":
         command += ["--device", str(opt.device)]
     return shlex.join(command)
 

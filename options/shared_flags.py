@@ -1,0 +1,141 @@
+"""The flags that train and test share, each with its kind; see `options.lives`."""
+
+import argparse
+import math
+from collections.abc import Callable
+
+import data
+import models
+from data.transforms import PREPROCESS_MODES
+from models.compute import MEMORY_FORMATS, PRECISIONS
+from models.discriminators import DISCRIMINATORS
+from models.generators import GENERATORS
+from models.layers import INIT_TYPES, NORMS
+from options import types
+from util import trackers
+from util.device import DEVICE_HELP
+from util.direction import DIRECTIONS
+
+Add = Callable[..., argparse.Action]  # a group's add_argument
+
+
+def add_shared_flags(parser: argparse.ArgumentParser, phase: str) -> None:
+    """All of them, in groups; `phase` is the usual folder of the data."""
+    _add_run_flags(parser.add_argument_group("run").add_argument)
+    _add_network_flags(parser.add_argument_group("model and networks").add_argument)
+    _add_data_flags(parser.add_argument_group("data").add_argument, phase)
+    _add_speed_flags(parser.add_argument_group("speed").add_argument)
+    _add_view_flags(parser.add_argument_group("live views and old scripts", life="machine"))
+
+
+# fmt: off
+def _add_run_flags(add: Add) -> None:
+    add("--dataroot", life="machine", help="folder of the images (needed)")
+    add("--name", life="place", type=types.folder_name, default="experiment_name",
+        help="the run's name: its folder in checkpoints_dir and results_dir")
+    add("--checkpoints_dir", life="place", default="./checkpoints", help="where runs are kept")
+    add("--suffix", life="place", default="",
+        help="appended to the name, e.g. {model}_{netG}_size{load_size}")
+    add("--config", life="call", nargs="+", action="extend", default=[], metavar="FILE",
+        help="YAML files of options; the later wins, the command line wins over all")
+    add("--device", life="machine", resume="own", default="auto", help=DEVICE_HELP)
+    add("--gpu_ids", life="machine", resume="own",
+        help="old form of --device: -1 is the CPU, 0 or 0,1 the first of them")
+    add("--seed", life="run", test="taken", type=types.seed,
+        help="of every random draw; drawn and recorded if absent")
+    add("--deterministic", life="run", action="store_true",
+        help="the same numbers on a GPU each time, at some cost of speed; the CPU's are anyway")
+    add("--verbose", life="call", action="store_true",
+        help="print the networks' layers and all options")
+    add("--debug", life="call", action="store_true", help="show the trace of an error")
+
+
+def _add_network_flags(add: Add) -> None:
+    add("--model", life="network", test="taken", default="cycle_gan",
+        choices=models.registry.names(), help="the method")
+    add("--input_nc", life="data", test="fixed", type=types.positive_int, default=3,
+        help="channels that G takes")
+    add("--output_nc", life="data", test="fixed", type=types.positive_int, default=3,
+        help="channels that G gives")
+    add("--ngf", life="network", type=types.positive_int, default=64,
+        help="channels of G's first layer")
+    add("--ndf", life="network", test="taken", type=types.positive_int, default=64,
+        help="channels of D's first layer")
+    add("--netG", life="network", default="resnet_9blocks", choices=GENERATORS, help="generator")
+    add("--netD", life="network", test="taken", default="basic", choices=DISCRIMINATORS,
+        help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D")
+    add("--n_layers_D", life="network", test="taken", type=types.positive_int, default=3,
+        help="layers of --netD n_layers")
+    add("--norm", life="network", default="instance", choices=NORMS,
+        help="normalisation of G and D")
+    add("--no_dropout", life="network", action="store_true", help="no dropout in G")
+    add("--init_type", life="run", default="normal", choices=INIT_TYPES,
+        help="how weights are drawn")
+    add("--init_gain", life="run", type=types.positive, default=0.02, help="scale of drawn weights")
+    add("--epoch", life="call", default="latest", help="which weights to load: latest, 5, ...")
+    add("--load_iter", life="call", type=types.non_negative_int, default=0,
+        help="load iter_<load_iter> instead of --epoch, if above 0")
+
+
+def _add_data_flags(add: Add, phase: str) -> None:
+    add("--dataset_mode", life="data", default="unaligned", choices=data.registry.names(),
+        help="how the folder is read")
+    add("--phase", life="run", type=types.folder_name, default=phase,
+        help="the data's folder: train, val, test, ...")
+    add("--direction", life="data", test="fixed", default="AtoB", choices=DIRECTIONS,
+        help="which side is G's input")
+    add("--preprocess", life="data", default="resize_and_crop", choices=PREPROCESS_MODES,
+        help="scaling and cropping; none only rounds the sides to multiples of 4, keep does "
+        "nothing")
+    add("--load_size", life="data", type=types.positive_int, default=286, help="px to scale to")
+    add("--crop_size", life="data", type=types.positive_int, default=256,
+        help="px of the square to cut out")
+    add("--no_flip", life="run", action="store_true", help="do not mirror images at random")
+    add("--batch_size", life="run", type=types.positive_int, default=1, help="images per step")
+    add("--serial_batches", life="run", action="store_true",
+        help="in the order of the names, no shuffling")
+    add("--num_threads", life="machine", type=types.count_or_auto, default=4,
+        help="loader processes; auto: by the cores that are free for them")
+    add("--fast_decode", life="data", test="own", action="store_true",
+        help="--preprocess resize_and_crop: decode larger JPEGs at a fraction of their size; "
+        "pixels differ a little")
+    add("--cache", life="machine", default="ram", choices=("ram", "disk", "off"),
+        help="training keeps images that were decoded and scaled: in memory that the loader "
+        "processes share, or in a folder that runs may share")
+    add("--cache_gb", life="machine", type=types.positive, default=2.0,
+        help="GB (10^9 bytes) that it may hold, in memory at most a quarter of what is free; "
+        "further images are read as usual")
+    add("--cache_dir", life="machine", metavar="FOLDER",
+        help="of --cache disk (default: .image_cache in --checkpoints_dir)")
+    add("--pairs", life="machine", metavar="FILE",
+        help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
+        "relative to --dataroot, by default to the table")
+    add("--label_A", life="data", action="store_true",
+        help="images of A are label maps: scaled without mixing labels")
+    add("--label_B", life="data", action="store_true", help="images of B are label maps")
+    add("--value_range", life="data", nargs="+", type=types.number(-math.inf), metavar="LOW HIGH",
+        help="values that stand for black and white in files that are not 8-bit (default: all "
+        "of 16 bits, 0 1 for floats); four numbers: those of A, then of B")
+    add("--bad_images", life="run", default="stop", choices=("stop", "skip"),
+        help="a damaged image ends the run, or is left out and told")
+    add("--max_dataset_size", life="run", type=types.count_or_inf, default=float("inf"),
+        help="use the first so many images only")
+
+
+def _add_speed_flags(add: Add) -> None:
+    add("--precision", life="run", default="auto", choices=PRECISIONS,
+        help="number format of networks: auto is fp32, with tf32 in a GPU's convolutions; bf16 "
+        "and fp16 change the results a little")
+    add("--memory_format", life="machine", default="auto", choices=MEMORY_FORMATS,
+        help="order of images in memory; auto is what measured faster for the network")
+    add("--compile", life="machine", action="store_true",
+        help="compile the networks, which takes a minute and gains in bf16 or small sizes")
+
+
+def _add_view_flags(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--display_winsize", type=types.positive_int, default=256,
+        help="px of an image on the pages")
+    add("--track", nargs="*", choices=trackers.registry.names(), default=[],
+        help="show a training in these too, where there is a server or a package for it")
+    trackers.add_tracker_flags(group)
