@@ -10,7 +10,7 @@ import data
 import models
 from options import test_options
 from options.train_options import TrainOptions
-from tests.helpers import TINY, make_aligned, pictures
+from tests.helpers import TINY, make_aligned, pictures, timeless
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.errors import UserError
@@ -145,6 +145,133 @@ def test_a_model_and_a_dataset_of_others_train_resume_and_test(plugins, capsys):
     names = pictures(plugins / "results" / "s" / "test_latest")
     assert {name.split("_", 1)[1] for name in names} == {
         "real_A.png", "fake_B.png", "real_B.png", "both.png"}  # fmt: skip
+
+
+NEWEST = """
+import torch
+from .base_model import BaseModel
+from . import networks
+
+
+class DeviceBase(BaseModel):
+    def __init__(self, opt):
+        BaseModel.__init__(self, opt)
+        self.device = opt.device
+        self.pinned = opt.device.type == 'cuda'
+
+
+class NewestModel(DeviceBase):
+    @staticmethod
+    def modify_commandline_options(parser, is_train=True):
+        parser.set_defaults(norm='batch', netG='resnet_6blocks', dataset_mode='aligned')
+        if is_train:
+            parser.set_defaults(pool_size=0, gan_mode='vanilla')
+            parser.add_argument('--lambda_L1', type=float, default=100.0, help='weight')
+        return parser
+
+    def __init__(self, opt):
+        DeviceBase.__init__(self, opt)
+        self.loss_names = ['G_GAN', 'G_L1', 'D_real', 'D_fake']
+        self.visual_names = ['real_A', 'fake_B', 'real_B']
+        self.model_names = ['G', 'D'] if self.isTrain else ['G']
+        self.netG = networks.define_G(opt.input_nc, opt.output_nc, opt.ngf, opt.netG, opt.norm,
+                                      not opt.no_dropout, opt.init_type, opt.init_gain)
+        if self.isTrain:
+            self.netD = networks.define_D(opt.input_nc + opt.output_nc, opt.ndf, opt.netD,
+                                          opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain)
+            self.criterionGAN = networks.GANLoss(opt.gan_mode).to(self.device)
+            self.criterionL1 = torch.nn.L1Loss()
+            both = (self.netG, self.netD)
+            self.optimizer_G, self.optimizer_D = (
+                torch.optim.Adam(net.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999))
+                for net in both)
+            self.optimizers = [self.optimizer_G, self.optimizer_D]
+
+    def setup(self, opt):
+        BaseModel.setup(self, opt)
+        self.is_set_up = True
+
+    def set_input(self, input):
+        AtoB = self.opt.direction == 'AtoB'
+        self.real_A = input['A' if AtoB else 'B'].to(self.device)
+        self.real_B = input['B' if AtoB else 'A'].to(self.device)
+        self.image_paths = input['A_paths' if AtoB else 'B_paths']
+
+    def forward(self):
+        self.fake_B = self.netG(self.real_A)
+
+    def optimize_parameters(self):
+        self.forward()
+        self.set_requires_grad(self.netD, True)
+        self.optimizer_D.zero_grad()
+        fake = torch.cat((self.real_A, self.fake_B), 1)
+        self.loss_D_fake = self.criterionGAN(self.netD(fake.detach()), False)
+        self.loss_D_real = self.criterionGAN(
+            self.netD(torch.cat((self.real_A, self.real_B), 1)), True)
+        ((self.loss_D_fake + self.loss_D_real) * 0.5).backward()
+        self.optimizer_D.step()
+        self.set_requires_grad(self.netD, False)
+        self.optimizer_G.zero_grad()
+        self.loss_G_GAN = self.criterionGAN(self.netD(fake), True)
+        self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
+        (self.loss_G_GAN + self.loss_G_L1).backward()
+        self.optimizer_G.step()
+        self.metric = 7.0
+"""
+
+
+@pytest.fixture
+def newest(plugins):
+    """--model newest, in the manner of the original's latest files."""
+    (plugins / "plugins" / "models" / "newest_model.py").write_text(NEWEST)
+    return ["--dataroot", make_aligned(plugins / "data"), "--model", "newest", *TINY,
+            "--n_epochs_decay", 0, "--print_freq", 1]  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["newest", "sketch"])
+def test_files_of_both_generations_go_on_exactly(plugins, newest, model):
+    """Those that ask `opt.device.type` and pass no gpu_ids, with a `setup` that returns nothing;
+    and those that pass them."""
+    flags = [*newest, "--model", model, "--lr", 0.001]
+    run_train(*flags, "--name", "straight", "--n_epochs", 2)
+    run_train(*flags, "--name", "resumed", "--n_epochs", 1)
+    run_train("--name", "resumed", "--continue_train", "--n_epochs", 2, "--gpu_ids", -1)
+    straight, resumed = (plugins / "checkpoints" / name for name in ("straight", "resumed"))
+    assert timeless(resumed) == timeless(straight) and len(timeless(straight)) == 8
+    run_test("--dataroot", newest[1], "--name", "resumed", "--gpu_ids", -1)
+    assert pictures(plugins / "results" / "resumed" / "test_latest")
+
+
+def test_a_setup_that_returns_nothing_loses_no_state(newest, plugins):
+    """However deep the `setup`s are nested; and nothing of it is held afterwards."""
+    deeper = NEWEST.replace("class NewestModel(DeviceBase)", "class MiddleModel(DeviceBase)") + (
+        "\n\nclass NewestModel(MiddleModel):\n    def setup(self, opt):\n"
+        "        MiddleModel.setup(self, opt)\n"
+    )
+    (plugins / "plugins" / "models" / "newest_model.py").write_text(deeper)
+    run_train(*newest, "--name", "n", "--n_epochs", 1)
+    opt = TrainOptions().parse(["--name", "n", "--continue_train", "--gpu_ids", "-1"])
+    model = models.create_model(opt)
+    state = model.setup(opt)
+    assert model.is_set_up and state["progress"] == {"epoch": 2, "seen": 0, "images": 4, "size": 4}
+    assert model._state is None
+    assert models.create_model(opt).setup(opt)["progress"] == state["progress"]
+
+
+def test_plateau_goes_by_the_metric_that_a_model_sets(newest):
+    opt = TrainOptions().parse([str(word) for word in [*newest, "--lr_policy", "plateau"]])
+    model = models.create_model(opt)
+    model.setup(opt)
+    assert model.metric == 0.0
+    model.set_input(data.create_dataset(opt).peek())
+    model.optimize_parameters()
+    model.after_step()
+    model.update_learning_rate()
+    assert model.metric == 7.0 and {s.best for s in model.schedulers} == {7.0}
+    model.loss_G = 3.0  # set by the model itself no more: the mean of its losses
+    model.after_step()
+    model.update_learning_rate()
+    assert model.metric == 3.0 and {s.best for s in model.schedulers} == {3.0}
 
 
 def test_help_shows_the_flags_of_the_chosen_plugins(plugins, capsys):

@@ -19,6 +19,7 @@ from tests import closed_form
 from tests.helpers import (
     TINY,
     golden,
+    make_data,
     make_single,
     metrics,
     page_rows,
@@ -186,6 +187,25 @@ class TestNeuralStyle:
         assert {3, 6} <= {row[0] for row in page_rows(run)}  # each size ends with its own
         assert Image.open(run / "pictures" / "content.png").size[0] == 64
         assert len(metrics(run)) == 6 and metrics(run)[0]["tv"] > 0
+
+    @pytest.mark.parametrize("mode", ["single", "aligned", "unaligned"])
+    def test_any_data_set_that_gives_images_as_A_has_all_its_evaluations(
+        self, tmp_path, monkeypatch, mode
+    ):
+        """How often an image is given is the model's to say, whatever reads it."""
+        folder = make_data(tmp_path / "data", mode)
+        if mode == "single":
+            make_single(folder, 2)
+        called, real = [], StyleObjective.__call__
+        monkeypatch.setattr(
+            StyleObjective, "__call__", lambda *args: called.append(1) or real(*args)
+        )
+        run = self.run(tmp_path, folder, "--dataset_mode", mode, "--image_size", 32, 48,
+                       "--max_dataset_size", 2)  # fmt: skip
+        assert len(called) == 2 * 2 * 12
+        assert [line["images"] for line in metrics(run)] == list(range(1, 2 * 2 * 3 + 1))
+        painted = [file.name for file in (run / "pictures").rglob("*.png")]
+        assert sorted(painted) == ["0.png", "1.png"]
 
     def test_a_folder_and_a_second_round_from_the_saved_pictures(self, tmp_path):
         folder = make_single(tmp_path / "photos", 2)
