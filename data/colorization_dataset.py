@@ -19,6 +19,7 @@ class ColorizationDataset(BaseDataset):
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool
     ) -> argparse.ArgumentParser:
+        """Lightness in, colour out."""
         parser.set_defaults(input_nc=1, output_nc=2, direction="AtoB")
         return parser
 

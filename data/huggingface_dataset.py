@@ -25,6 +25,7 @@ class HuggingfaceDataset(BaseDataset):
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool
     ) -> argparse.ArgumentParser:
+        """Which columns of which part of the data set."""
         add = parser.add_argument
         # fmt: off
         add("--hf_columns", nargs="+", metavar="COLUMN",

@@ -57,6 +57,7 @@ class Resize(Resizing):
     method: Image.Resampling
 
     def size_of(self, size: Size) -> Size:
+        """`size`, whatever the image's is."""
         return self.size
 
 
@@ -69,6 +70,7 @@ class ResizeWidth(Resizing):
     method: Image.Resampling
 
     def size_of(self, size: Size) -> Size:
+        """`width`, and a height that is rounded down."""
         width, height = size
         if width == self.width and height >= self.min_height:
             return size
@@ -84,6 +86,7 @@ class ResizeSide(Resizing):
     method: Image.Resampling
 
     def size_of(self, size: Size) -> Size:
+        """One side is `side`, the other rounded."""
         return scaled_size(size, self.side, self.longer)
 
 
@@ -95,6 +98,7 @@ class RoundSides(Resizing):
     method: Image.Resampling
 
     def size_of(self, size: Size) -> Size:
+        """The multiple nearest to each side."""
         width, height = (max(1, round(px / self.multiple)) * self.multiple for px in size)
         return width, height
 

@@ -79,6 +79,7 @@ class Done(threading.Event):
         self.shared = shared
 
     def set(self) -> None:
+        """Tell the workers, unless the lock is held by one that is no more."""
         super().set()
         if self.shared._cond.acquire(timeout=1):
             self.shared._cond.release()
