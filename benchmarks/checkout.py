@@ -81,7 +81,7 @@ def open_checkout(folder: str | Path, python: str, device: str, flag: str = "") 
             "has the published layout (train.py, test.py, options, models, data)"
         )
     sources = [path for room in ("options", "models", "data", "util")
-               for path in sorted((folder / room).glob("*.py"))]  # fmt: skip
+               for path in sorted((folder / room).rglob("*.py"))]  # fmt: skip
     flags = {name for path in sources for name in FLAG.findall(path.read_text(errors="replace"))}
     return Checkout(folder, python, device, frozenset(flags))
 
