@@ -41,8 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     with SignalHandler(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
         seed_everything(opt.seed)
         tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
-        model = create_model(opt)
-        dataset = create_dataset(opt, model.steps_per_image)
+        dataset, model = create_dataset(opt), create_model(opt)
+        dataset.repeat_samples(model.steps_per_image)
         model.check_sizes(dataset.sizes)
         if writes:
             print(options.describe(opt.verbose or opt.dry_run))

@@ -32,13 +32,10 @@ def get_option_setter(dataset_name: str) -> Callable:
     return registry.find(dataset_name).modify_commandline_options
 
 
-def create_dataset(
-    opt: argparse.Namespace, steps_per_image: int = 1, singles: bool = False
-) -> Loader:
+def create_dataset(opt: argparse.Namespace, singles: bool = False) -> Loader:
     """The loader of `opt.dataset_mode`; iterate over it for batches, `len()` counts images.
 
     Args:
-        steps_per_image: of the model: times in a row that each sample is yielded.
         singles: give lists of `--batch_size` samples instead, of any sizes, for
             `models.translation`.
 
@@ -57,7 +54,6 @@ def create_dataset(
         seed=opt.seed,
         shuffle=not opt.serial_batches,
         max_dataset_size=opt.max_dataset_size,
-        steps_per_image=steps_per_image,
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )

@@ -29,14 +29,12 @@ class Order:
     Args:
         shuffle: by (seed, epoch); else as the dataset has them.
         max_dataset_size: use the first so many samples only.
-        steps_per_image: times in a row that each sample is yielded.
         rank, world_size: of this process among those of the run, which share each epoch.
     """
 
     seed: int
     shuffle: bool
     max_dataset_size: float = float("inf")
-    steps_per_image: int = 1
     rank: int = 0
     world_size: int = 1
 
@@ -76,9 +74,10 @@ class EpochSampler:
         self.size = int(min(size, order.max_dataset_size))  # samples in use
         self.epoch = 1
         self.start = 0  # steps of this epoch that a resumed run has already taken
+        self.steps_per_image = 1  # times in a row that each sample is yielded
 
     def __len__(self) -> int:
-        steps = self.size * self.order.steps_per_image
+        steps = self.size * self.steps_per_image
         return math.ceil(steps / self.order.world_size) - self.start
 
     def __iter__(self) -> Iterator[Position]:
@@ -87,7 +86,7 @@ class EpochSampler:
             generator = torch.Generator().manual_seed(mix(order.seed, self.epoch))
             places = torch.randperm(self.size, generator=generator).tolist()
         for step in range(self.start, self.start + len(self)):
-            number = (step * order.world_size + order.rank) // order.steps_per_image
+            number = (step * order.world_size + order.rank) // self.steps_per_image
             yield self.epoch, places[number % self.size]
 
 
@@ -209,6 +208,10 @@ class Loader:
                 worker_init_fn=begin_worker,
             )
 
+    def repeat_samples(self, steps_per_image: int) -> None:
+        """Yield each sample so many times in a row: the model tells how many steps it takes."""
+        self.sampler.steps_per_image = steps_per_image
+
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose the epoch, and how many of its steps (of this process) to leave out."""
         self.sampler.epoch, self.sampler.start = epoch, start
@@ -238,16 +241,16 @@ class Loader:
         return self.sampler.size
 
     def __len__(self) -> int:
-        return self.sampler.size * self.sampler.order.steps_per_image
+        return self.sampler.size * self.sampler.steps_per_image
 
     @property
     def unit(self) -> str:
         """What `len()` counts: images, or steps where many are taken on each image."""
-        return "images" if self.sampler.order.steps_per_image == 1 else "steps"
+        return "images" if self.sampler.steps_per_image == 1 else "steps"
 
     def describe(self) -> str:
         """How long an epoch is."""
-        steps = f", {self.sampler.order.steps_per_image} steps each" * (self.unit == "steps")
+        steps = f", {self.sampler.steps_per_image} steps each" * (self.unit == "steps")
         return f"{self.sampler.size} images an epoch{steps}"
 
     def describe_bad(self) -> str:

@@ -126,7 +126,8 @@ kept.loader._iterator._workers_done_event.shared._cond.acquire()  # as one that 
 
 
 def test_steps_are_counted_apart_from_images():
-    many = loader(batch_size=1, shuffle=False, steps_per_image=3)
+    many = loader(batch_size=1, shuffle=False)
+    many.repeat_samples(3)
     assert (len(many), many.unit) == (21, "steps")
     assert many.describe() == "7 images an epoch, 3 steps each"
     assert many.limit(2) == 2  # images, however many steps are taken on each
