@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Iterator
 
 from models import networks
@@ -41,7 +42,7 @@ class CycleGANModel(BaseModel):
         """Weights of the losses; by default without dropout."""
         parser.set_defaults(no_dropout=True)  # the paper's generators have none
         if is_train:
-            add = parser.add_argument
+            add = functools.partial(parser.add_argument, life="run")
             add("--lambda_A", type=float, default=10.0, help="weight of the cycle A -> B -> A")
             add("--lambda_B", type=float, default=10.0, help="weight of the cycle B -> A -> B")
             add("--lean", life="machine", action="store_true",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class NeuralStyleModel(BaseModel):
             no_flip=True, serial_batches=True, num_threads=1, n_epochs=1, n_epochs_decay=0,
             print_freq=1, display_freq=5, update_html_freq=5, save_latest_freq=5, lr=None,
         )  # fmt: skip
-        add = parser.add_argument
+        add = functools.partial(parser.add_argument, life="run")
         # fmt: off
         add("--image_size", nargs="+", type=int, default=[512], metavar="PX",
             help="the picture's longer side; several from coarse to fine")

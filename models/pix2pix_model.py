@@ -33,7 +33,7 @@ class Pix2PixModel(BaseModel):
         if is_train:
             parser.set_defaults(pool_size=0, gan_mode="vanilla")
             parser.add_argument(
-                "--lambda_L1", type=float, default=100.0, help="weight of the L1 loss"
+                "--lambda_L1", life="run", type=float, default=100.0, help="weight of the L1 loss"
             )
         return parser
 

@@ -1,6 +1,7 @@
 """The flags of style and neural_style: published settings, and what they leave to decide."""
 
 import argparse
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -84,6 +85,7 @@ def add_style_flags(parser: argparse.ArgumentParser, is_train: bool, preset: str
     add("--style_image", nargs="+", default=[], metavar="FILE", help="the style's picture(s)")
     if not is_train:
         return
+    add = functools.partial(add, life="run")
     add("--style_size", type=int, default=0, metavar="PX",
         help="scale the style image's longer side to this; 0: see docs/style.md")
     add("--style_preset", choices=list(PRESETS),
