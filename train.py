@@ -22,7 +22,7 @@ from models.schedulers import describe_schedule, schedule_settings
 from options.train_options import TrainOptions
 from util import distributed
 from util.checkpoints.state import first_epoch
-from util.errors import one_line_errors
+from util.errors import one_line_errors, say
 from util.lazy import Lazy
 from util.seed import seed_everything
 from util.training.run_folder import run_lock
@@ -45,9 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         dataset.repeat_samples(model.steps_per_image)
         model.check_sizes(dataset.sizes)
         if writes:
-            print(options.describe(opt.verbose or opt.dry_run))
+            say(options.describe(opt.verbose or opt.dry_run))
             model.print_networks(opt.verbose)
-            print(f"training on {opt.device}; {dataset.describe()}")
+            say(f"training on {opt.device}; {dataset.describe()}")
         if opt.dry_run:
             return dry_run(opt, dataset, model)
         # With --continue_train `setup` gives what else the checkpoint holds.
@@ -68,8 +68,7 @@ def dry_run(opt: Namespace, dataset: Loader, model: BaseModel) -> int:
     first = first_epoch(state, opt.epoch_count, opt.epoch_count_given)
     schedule = describe_schedule(opt.lr, **schedule_settings(opt) | {"epoch_count": first})
     lines = [summary.describe_step(model, sample), schedule]
-    if distributed.rank() == 0:
-        print(*lines, "all is in order; nothing was written (--dry_run)", sep="\n")
+    say("\n".join([*lines, "all is in order; nothing was written (--dry_run)"]))
     return 0
 
 
