@@ -94,8 +94,7 @@ def configure(
     if memory_format == "channels_last":
         net.to(memory_format=torch.channels_last)
         exchange(net, Form("memory_format", "channels_last", lambda forward: forward))
-    if not rules.is_narrow(net):
-        exchange_layers(net, "speed")
+    exchange_layers(net, "speed")
     if precision in DTYPES:
         dtype = DTYPES[precision]
         exchange(net, Form("precision", precision, lambda forward: in_half(forward, dtype, scale)))

@@ -4,8 +4,6 @@ benchmarks/layers.py. They decide about speed alone, never about what a network 
 import torch
 from torch import nn
 
-NARROW = 16  # channels of the first layer, below which nothing is changed
-
 WINOGRAD_CHANNELS = 256  # that a 3x3 convolution takes and gives, at least
 WINOGRAD_PX = 256 * 4**2  # of a batch's images, at least: 256 tiles
 
@@ -38,12 +36,5 @@ def choose_memory_format(net: nn.Module, device: torch.device, precision: str) -
     """
     transposed = (m for m in net.modules() if isinstance(m, nn.ConvTranspose2d))
     large = any(layer.in_channels >= COPIED_CHANNELS for layer in transposed)
-    gains = not is_narrow(net) and (precision in ("bf16", "fp16") or not large)
+    gains = precision in ("bf16", "fp16") or not large
     return "channels_last" if device.type == "cpu" and gains else "contiguous"
-
-
-def is_narrow(net: nn.Module) -> bool:
-    """Whether a network is left as it is: with few channels a tenth of little could be gained, and
-    sums in another order end in other ReLUs, which moves the losses of toy networks visibly."""
-    first = next((m for m in net.modules() if isinstance(m, nn.Conv2d)), None)
-    return first is None or first.out_channels < NARROW
