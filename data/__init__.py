@@ -88,7 +88,8 @@ def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
     most = int(opt.cache_gb * 1e9)
     if opt.cache == "disk":
         folder = Path(opt.cache_dir or Path(opt.checkpoints_dir, ".image_cache"))
-        return DiskCache(most, folder, repr(opt.pixel_recipe))
+        recipe = {flag: getattr(opt, flag) for flag in opt.pixel_flags}
+        return DiskCache(most, folder, repr(recipe))
     if opt.num_threads and multiprocessing.get_start_method() != "fork":
         return None  # spawned loader processes share no memory; docs/data.md says so
     files = dataset.checked_files()

@@ -57,7 +57,11 @@ class BaseDataset(ABC):
 
     def load(self, index: int) -> dict:
         """What leaves nothing to chance: the sample with its images as `read` gives them."""
-        raise NotImplementedError(f"{type(self).__name__} has neither load nor __getitem__")
+        old = "levels, which is now called load" if hasattr(self, "levels") else "neither"
+        raise UserError(
+            f"{type(self).__name__} has {old}: write __getitem__(index), or load(index) as in "
+            "docs/new_dataset.md"
+        )
 
     def augment(self, sample: dict) -> dict:
         """What chance decides, here crop and flip, of each image alone: pictures become tensors

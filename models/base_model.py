@@ -46,7 +46,7 @@ class BaseModel(StatefulModel, ABC):
         self.opt = opt
         self.gpu_ids: list[int] = opt.gpu_ids
         self.isTrain: bool = opt.isTrain
-        self.device: torch.device = opt.device
+        self.device = torch.device(opt.device)  # a script may have put its name there
         self.save_dir = os.path.join(opt.checkpoints_dir, opt.name)
         self.loss_names: list[str] = []
         self.model_names: list[str] = []
@@ -288,8 +288,9 @@ class BaseModel(StatefulModel, ABC):
         """Step the schedules; call at the end of an epoch. Plateau goes by `metric`: the epoch's
         mean generator loss, or what a model has set it to. Returns: learning rate before, after."""
         before, mean = self.learning_rate(), float(self._metric_sum) / max(1, self._metric_count)
-        own = self.metric is not self._metric  # a plug-in has set it
-        self.metric = self._metric = distributed.mean(float(self.metric) if own else mean)
+        if any(isinstance(each, lr_scheduler.ReduceLROnPlateau) for each in self.schedulers):
+            own = self.metric is not self._metric  # a plug-in has set it
+            self.metric = self._metric = distributed.mean(float(self.metric) if own else mean)
         for scheduler in self.schedulers:
             if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
                 scheduler.step(self.metric)

@@ -27,6 +27,7 @@ def _returning_state(setup: Callable) -> Callable:
             self._state = None
         return state
 
+    wrapped.returns_state = True
     return wrapped
 
 
@@ -49,8 +50,9 @@ class StatefulModel:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "setup" in vars(cls):
-            cls.setup = _returning_state(cls.setup)
+        setup = getattr(cls, "setup", None)
+        if setup is not None and not hasattr(setup, "returns_state"):  # defined here or in a mixin
+            cls.setup = _returning_state(setup)
 
     def state_dict(self) -> dict:
         """What a training needs besides its weights to go on, alike in all processes."""

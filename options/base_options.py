@@ -207,7 +207,7 @@ class BaseOptions(ABC):
         self._set(f"model {opt.model}", model.decide_options(opt))
         model.check_options(opt)
         decisive = [flag for flag in self.set_by if self.lives[flag].decides_pixels]
-        opt.pixel_recipe = {flag: getattr(opt, flag) for flag in sorted(decisive)}
+        opt.pixel_flags = sorted(decisive)  # what `--cache disk` asks for
 
     def describe(self, all_options: bool = False) -> str:
         """A table of the options; without all_options only those that differ from the default."""

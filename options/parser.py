@@ -11,6 +11,9 @@ from options import types
 from options.lives import Life, declared, undeclared
 from util.errors import UserError, choose, did_you_mean, warn
 
+# Flags of earlier versions, in the files of their runs; what they said is decided otherwise now.
+GONE = ("repeat",)
+
 
 class Declares:
     """`add_argument(..., life="run")` of a parser and of its groups; see `options.lives`."""
@@ -166,6 +169,9 @@ class OptionParser(Declares, argparse.ArgumentParser):
         argv, direct = [], {}
         for key, value in values.items():
             action = self.flags().get(key)
+            if action is None and key in GONE:
+                warn(f"{file}: {key} is no flag any more, and left out")
+                continue
             if action is None:
                 raise UserError(f"{file}: unknown option {key!r}{did_you_mean(key, self.flags())}")
             flag = action.option_strings[-1]

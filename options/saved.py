@@ -8,9 +8,6 @@ import yaml
 from util import atomic
 from util.errors import UserError
 
-# Flags of earlier versions, in the files of their runs; what they said is decided otherwise now.
-GONE = ("repeat",)
-
 
 def load_config(file: str | Path) -> dict[str, Any]:
     """A YAML file of options, `flag: value` a line."""
@@ -23,7 +20,7 @@ def load_config(file: str | Path) -> dict[str, Any]:
         raise UserError(f"--config {file}: not YAML ({line}); write `flag: value` lines") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UserError(f"--config {file}: accepted: YAML lines of the form `flag: value`")
-    return {flag: value for flag, value in values.items() if flag not in GONE}
+    return values
 
 
 def option_table(

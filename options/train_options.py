@@ -10,7 +10,7 @@ from options import types
 from options.base_options import REGISTRIES, BaseOptions
 from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
-from util.checkpoints.checkpoint import list_checkpoints
+from util.checkpoints.checkpoint import LATEST, list_checkpoints
 from util.errors import UserError, warn
 
 
@@ -103,7 +103,10 @@ class TrainOptions(BaseOptions):
             warn(f"{opt.run_dir}: nothing to go on from yet; beginning anew (--resume auto)")
             goes_on = False
         given = self.set_by["epoch_count"] == "command line"
-        return {"continue_train": goes_on, "epoch_count_given": given}
+        decided = {"continue_train": goes_on, "epoch_count_given": given}
+        if goes_on and not given and (epoch := saved_epoch(opt.run_dir, opt.epoch_label)):
+            decided["epoch_count"] = epoch  # for schedules that plug-ins make of opt
+        return decided
 
     def check_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         """Refuse what would turn the run into another one, and say how long it is now."""
@@ -143,6 +146,14 @@ def lives_of_run(options: dict[str, Any]) -> dict[str, Life]:
         if options.get(flag) in registry.names():
             train.add_plugin_flags(parser, registry, options[flag])
     return parser.lives
+
+
+def saved_epoch(run_dir: str, label: str) -> int | None:
+    """The epoch that the newest checkpoint with a label goes on with; None if none tells."""
+    for checkpoint in list_checkpoints(run_dir):
+        if label in (LATEST, *checkpoint.labels) and "progress" in checkpoint.manifest:
+            return checkpoint.manifest["progress"]["epoch"]
+    return None
 
 
 def has_checkpoint(run_dir: str) -> bool:

@@ -1,7 +1,7 @@
 """Whether another version computes the same numbers: the proof that a refactoring changed nothing.
 
     git worktree add ../before HEAD~1
-    python scripts/same_numbers.py ../before [--models pix2pix cycle_gan]
+    python scripts/same_numbers.py ../before [--cases pix2pix cycle_gan]
 
 Every model is trained for a few seeded steps in both versions, each in processes of its own, on the
 same small photographs, and tested; its losses, weights and result pictures are compared bit by bit.
@@ -26,17 +26,22 @@ from util.checkpoints.weights import load_state_dict
 from util.errors import UserError, begun, one_line_errors, say
 
 PX = 64
-# Wide enough for every faster layer of a small network; the sizes are those of the photographs.
 SMALL = ["--ngf", "16", "--ndf", "16", "--load_size", "68", "--crop_size", "64", "--seed", "3",
          "--device", "cpu", "--num_threads", "0", "--print_freq", "1"]  # fmt: skip
 RESNET = ["--netG", "resnet_6blocks"]
 STYLE = ["--style_image", "data/trainB/00000.jpg", "--perceptual_net", "squeezenet1_0",
          "--perceptual_weights", "random"]  # fmt: skip
-# Model -> flags besides SMALL; others get RESNET.
-FLAGS = {
-    "style": ["--dataroot", "data/trainA", *SMALL, *STYLE, "--batch_size", "1"],
-    "neural_style": ["--dataroot", "data/testA", "--seed", "3", "--device", "cpu", *STYLE,
-                     "--image_size", "48", "64", "--n_evaluations", "6", "--step_evaluations", "3"],
+# Case -> its flags; of other models the default is --model NAME, SMALL and RESNET.
+CASES = {
+    "style": ["--model", "style", "--dataroot", "data/trainA", *SMALL, *STYLE, "--batch_size", "1"],
+    "neural_style": ["--model", "neural_style", "--dataroot", "data/testA", "--seed", "3", *STYLE,
+                     "--device", "cpu", "--image_size", "48", "64", "--n_evaluations", "6",
+                     "--step_evaluations", "3"],
+    # Wide enough for the forms of large convolutions, see models/compute/rules.py.
+    "wide_unet": ["--model", "pix2pix", "--dataroot", "data", *SMALL, "--netG", "unet_128",
+                  "--ngf", "64", "--load_size", "136", "--crop_size", "128", "--norm", "instance"],
+    "wide_resnet": ["--model", "pix2pix", "--dataroot", "data", *SMALL, *RESNET, "--ngf", "64",
+                    "--load_size", "136", "--crop_size", "128", "--batch_size", "4"],
 }  # fmt: skip
 UNTRAINED = {"test"}
 WHOLE, BEGUN = ["--n_epochs", "2", "--n_epochs_decay", "0"], ["--n_epochs", "1",
@@ -48,7 +53,11 @@ def parser() -> argparse.ArgumentParser:
     result = ToolParser(__doc__)
     result.add_argument("other", type=Path, help="folder of the other version")
     names = [name for name in models.registry.names() if name not in UNTRAINED]
-    result.add_argument("--models", nargs="+", choices=names, default=names, metavar="MODEL")
+    names += [name for name in CASES if name not in names]
+    result.add_argument(
+        "--cases", nargs="+", choices=names, default=names, metavar="CASE",
+        help=f"of {', '.join(names)} (all)",
+    )  # fmt: skip
     return result
 
 
@@ -63,9 +72,9 @@ def main(argv: list[str] | None = None) -> int:
     with begun(), tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         make_data(work / "data")
-        for model in args.models:
-            found = compare(model, other, work)
-            say(f"{model}: " + (", ".join(found) + " differ" if found else "the same"))
+        for case in args.cases:
+            found = compare(case, other, work)
+            say(f"{case}: " + (", ".join(found) + " differ" if found else "the same"))
             differing += found
     return int(bool(differing))
 
@@ -79,17 +88,16 @@ def make_data(root: Path) -> None:
         (root / name).symlink_to("train" if name == "test" else "trainB")
 
 
-def compare(model: str, other: Path, work: Path) -> list[str]:
+def compare(case: str, other: Path, work: Path) -> list[str]:
     """What differs between this version and the other one; empty if nothing does."""
-    flags = FLAGS.get(model, ["--dataroot", "data", *SMALL, *RESNET])
-    flags = ["--model", model, *flags]
-    names = {other: f"{model}_before", ROOT: f"{model}_after"}
+    flags = CASES.get(case, ["--model", case, "--dataroot", "data", *SMALL, *RESNET])
+    names = {other: f"{case}_before", ROOT: f"{case}_after"}
     for version, name in names.items():
         run(version, work, "train.py", [*flags, "--name", name, *WHOLE])
-    resumed = f"{model}_resumed"
+    resumed = f"{case}_resumed"
     run(other, work, "train.py", [*flags, "--name", resumed, *BEGUN])
     run(ROOT, work, "train.py", ["--name", resumed, "--continue_train", "--device", "cpu", *WHOLE])
-    if model != "neural_style":  # which has nothing to test
+    if case != "neural_style":  # which has nothing to test
         for version, name in names.items():
             test = ["--dataroot", flags[flags.index("--dataroot") + 1], "--name", name]
             run(version, work, "test.py", [*test, "--device", "cpu"])

@@ -133,12 +133,17 @@ log.addHandler(Terminal())
 def say(text: str, level: int = logging.INFO) -> None:
     """Print a line as it is, on stdout; with level WARNING on stderr. Of several processes only
     the first one speaks."""
-    log.log(level, text, extra={"bare": True})
+    _log(level, text, bare=True)
 
 
 def warn(message: str) -> None:
     """Say `warning: ...` on stderr; of several processes only the first one speaks."""
-    log.warning(message)
+    _log(logging.WARNING, message)
+
+
+def _log(level: int, text: str, **extra: object) -> None:
+    log.disabled = False  # logging.config turns off every logger that it does not know
+    log.log(level, "%s", text, extra=extra)
 
 
 def _print(text: str, stream: TextIO) -> None:
@@ -185,7 +190,7 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
             return main(argv)
         except UserError as error:
             trace_if_wanted(argv)
-            log.error(str(error))
+            _log(logging.ERROR, str(error))
             return error.exit_code
         except Stopped as stopped:
             say(str(stopped))
@@ -200,7 +205,7 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
                 raise
             trace_if_wanted(argv)
             where = error.filename or "the run's folder"
-            log.error(f"{where}: cannot be written ({error.strerror})")
+            _log(logging.ERROR, f"{where}: cannot be written ({error.strerror})")
             return 1
 
     return guarded

@@ -378,3 +378,47 @@ def test_a_data_set_that_reads_in_its_own_way_is_not_judged_by_its_parents_rules
     opt = TrainOptions().parse([*words, *TINY, "--input_nc", "6"])
     assert look_at(AlignedDataset(opt).expected()).bad
     assert not look_at(Stacked(opt).expected()).bad
+
+
+OWN_SCHEDULE = """
+import torch
+
+from models import networks
+from models.template_model import TemplateModel
+
+
+class Mixin:
+    def setup(self, opt):
+        super().setup(opt)  # and returns nothing, as the original implementation's
+        if self.isTrain:
+            self.own = torch.optim.Adam(self.netG.parameters(), lr=opt.lr)
+            self.own_schedule = networks.get_scheduler(self.own, opt)
+
+
+class ScheduledModel(Mixin, TemplateModel):
+    criterion_kind = torch.nn.L1Loss
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        self.metric = self.criterion_kind()  # the name is free for a model without plateau
+"""
+
+
+def test_a_schedule_of_a_models_own_goes_on_where_the_run_does(plugins, monkeypatch):
+    (plugins / "plugins" / "models" / "scheduled_model.py").write_text(OWN_SCHEDULE)
+    flags = ["--dataroot", plugins / "data", "--name", "own", "--model", "scheduled", *TINY]
+    flags += ["--netG", "resnet_6blocks", "--n_epochs", "1", "--no_html"]
+    make_aligned(plugins / "data", 2)
+    run_train(*flags, "--n_epochs_decay", "2")
+    rates = []
+    kind = models.registry.find("scheduled")
+    step = kind.optimize_parameters
+
+    def watched(self) -> None:
+        rates.append([o.param_groups[0]["lr"] for o in (self.own, self.optimizers[0])])
+        step(self)
+
+    monkeypatch.setattr(kind, "optimize_parameters", watched)
+    run_train("--name", "own", "--continue_train", "--n_epochs_decay", "4", "--device", "cpu")
+    assert rates[0][0] == pytest.approx(rates[0][1]) and rates[0][0] < 2e-4
+    assert len(rates) == 4  # of epochs 4 and 5: it went on, and did not begin anew

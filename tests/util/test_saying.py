@@ -2,6 +2,7 @@
 
 import io
 import logging
+import logging.config
 import os
 import subprocess
 import sys
@@ -115,3 +116,9 @@ def test_a_full_disk_is_told():
         )  # fmt: skip
     assert "cannot be written (No space left on device)" in done.stderr
     assert done.returncode != 0
+
+
+def test_a_librarys_logging_configuration_takes_no_error_away(capsys):
+    logging.config.dictConfig({"version": 1})  # turns off every logger that it does not name
+    assert failing([]) == 2
+    assert capsys.readouterr().err.startswith("error: ")

@@ -59,7 +59,7 @@ def first_epoch(state: dict | None, epoch_count: int, given: bool) -> int:
 
 def load_optimizers(optimizers: list[torch.optim.Optimizer], states: list[dict]) -> None:
     """Moments and counts from `states`; learning rates and other settings stay those of the
-    options, which a schedule made afterwards starts from."""
+    options, as schedules have set them."""
     for optimizer, state in zip(optimizers, states, strict=True):
         fresh = [
             {key: value for key, value in group.items() if key != "params"}

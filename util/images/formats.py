@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image
 
-from util.errors import UserError
+from util.errors import UserError, warn
 from util.registry import Registry
 
 if TYPE_CHECKING:
@@ -84,7 +84,13 @@ def formats() -> dict[str, Format]:
     names = Registry("util.images", "format", base="util.images.formats:Format").names()
     found = {}
     for name in [*BUILT_IN, *(name for name in names if name not in BUILT_IN)]:
-        module = importlib.import_module(f"util.images.{name}_format")
+        try:
+            module = importlib.import_module(f"util.images.{name}_format")
+        except Exception as error:  # of a file that somebody has put there: anything
+            if name in BUILT_IN:
+                raise
+            warn(f"util/images/{name}_format.py cannot be used: {type(error).__name__}: {error}")
+            continue
         own = [
             kind
             for kind in vars(module).values()

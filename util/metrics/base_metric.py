@@ -65,4 +65,4 @@ class Metric(ABC):
         """
         if not self.count:
             raise UserError("no pictures to measure; call update first")
-        return self.result()
+        return float(self.result())

@@ -177,7 +177,7 @@ def save_plan(opt: argparse.Namespace) -> SavePlan:
 
 def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -> RunInfo:
     """What page and live views may tell of the run."""
-    beside = ("trained", "pixel_recipe")
+    beside = ("trained", "pixel_flags")
     plain = {flag: value for flag, value in vars(opt).items() if flag not in beside}
     return RunInfo(
         name=opt.name,
