@@ -39,6 +39,7 @@ def test_the_run_folder_is_all_that_test_needs(tmp_path, model, netG):
         options = TrainOptions()
         opt = options.parse(argv)
         trained = create_model(opt)
+        trained.setup(opt)  # computes as a training does, on layers that may be exchanged
         options.save(opt.run_dir)
         trained.save_networks("latest")
         opt = test_options.TestOptions().parse(
