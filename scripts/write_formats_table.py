@@ -231,8 +231,9 @@ is one file, `util/images/<name>_format.py`, with a class that extends `util.ima
   name of the values' type, `kind`, and `deep=True` for more than 8 bits or three colours. It raises
   for a file that is shorter than it promises, so that the check before training finds it.
   (`from util.images.header import Header`)
-- `decode(data, header, min_size=None)` gives an array (H, W, C), or (H, W), of that type; `min_size`,
-  (width, height) px that are enough, may be ignored. What these two raise is told as the
+- `decode(data, header, min_size=None)` gives an array (H, W, C), or (H, W), of that type;
+  `min_size`, (width, height) px that are enough, may be ignored.
+  What these two raise is told as the
   reason why a file cannot be read.
 - `written`, an extension, and `encode(values, header)`, if results are to come out in the format
   that the images came in; else they are PNG or TIFF.
