@@ -172,7 +172,7 @@ class BaseDataset(ABC):
         o, info = self.opt, picture.info | {"full": picture.size}
         for step in transforms.resizing(o.preprocess, o.load_size, o.crop_size, self.method(side)):
             picture = step(picture)
-        return Picture(picture.values, info)
+        return Picture(picture.held, info)
 
     def crop_and_flip(
         self, image: Picture | Image.Image, params: dict | None = None

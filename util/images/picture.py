@@ -28,13 +28,14 @@ class Picture:
     `size`, `width`, `height`, `resize`, `crop`, `transpose` and `info` are as of a PIL image.
 
     Args:
-        values: uint8 of one or three channels; or float32 in [0, 1] of any number, where a
-            bicubic resize may overshoot.
+        held: uint8 of one or three channels; or float32 in [0, 1] of any number, where a bicubic
+            resize may overshoot; or PIL's grey or RGB image, whose values are copied when somebody
+            asks for them: what is resized or cropped first is copied after that.
         info: "path" is the file; "full" is (width, height) px before a dataset's resize.
     """
 
-    def __init__(self, values: np.ndarray, info: dict | None = None) -> None:
-        self.values = values
+    def __init__(self, held: np.ndarray | Image.Image, info: dict | None = None) -> None:
+        self.held = held
         self.info = info or {}
 
     @classmethod
@@ -44,28 +45,35 @@ class Picture:
             return image
         if image.mode not in ("L", "RGB"):
             raise ValueError(f"an image of mode {image.mode}; accepted: L, RGB")
-        return cls(_with_channel_axis(np.asarray(image)), image.info)
+        image.load()  # what is wrong with its file is told now
+        return cls(image, image.info)
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """(H, W, C)."""
+        return self.held if isinstance(self.held, np.ndarray) else _values_of(self.held)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) px."""
-        return self.values.shape[1], self.values.shape[0]
+        if isinstance(self.held, Image.Image):
+            return self.held.size
+        return self.held.shape[1], self.held.shape[0]
 
     @property
     def width(self) -> int:
         """px."""
-        return self.values.shape[1]
+        return self.size[0]
 
     @property
     def height(self) -> int:
         """px."""
-        return self.values.shape[0]
+        return self.size[1]
 
     def resize(self, size: tuple[int, int], resample: Image.Resampling | None = None) -> Picture:
         """To (width, height) px, by Pillow: all channels at once of uint8, each alone of floats."""
-        if self.values.dtype == np.uint8:
-            resized = _with_channel_axis(np.asarray(self.pil().resize(size, resample)))
-            return Picture(resized, self.info)
+        if isinstance(self.held, Image.Image) or self.held.dtype == np.uint8:
+            return Picture(self.pil().resize(size, resample), self.info)
         channels = [np.ascontiguousarray(channel) for channel in np.moveaxis(self.values, -1, 0)]
         resized = [np.asarray(Image.fromarray(c).resize(size, resample)) for c in channels]
         return Picture(np.moveaxis(np.stack(resized), 0, -1), self.info)
@@ -73,6 +81,8 @@ class Picture:
     def crop(self, box: tuple[int, int, int, int]) -> Picture:
         """The part (left, top, right, bottom) px, which has to lie inside."""
         left, top, right, bottom = box
+        if isinstance(self.held, Image.Image):
+            return Picture(self.held.crop(box), self.info)
         return Picture(self.values[top:bottom, left:right], self.info)
 
     def transpose(self, method: Image.Transpose) -> Picture:
@@ -81,6 +91,9 @@ class Picture:
 
     def pil(self) -> Image.Image:
         """The PIL image of uint8 values."""
+        if isinstance(self.held, Image.Image):
+            self.held.info = self.info
+            return self.held
         values = self.values[..., 0] if self.values.shape[-1] == 1 else self.values
         image = Image.fromarray(np.ascontiguousarray(values))
         image.info = self.info
@@ -95,7 +108,9 @@ class Picture:
         return tensor if tensor.dtype == torch.uint8 else tensor.clamp_(0, 1)
 
 
-def _with_channel_axis(values: np.ndarray) -> np.ndarray:
+def _values_of(image: Image.Image) -> np.ndarray:
+    """(H, W, C) of PIL's grey or RGB image."""
+    values = np.asarray(image)
     return values if values.ndim == 3 else values[..., None]
 
 

@@ -132,7 +132,7 @@ def load_image(path: str, mode: str = "RGB", value_range: Range | None = None) -
     """Read an image upright as 8-bit RGB, or L; deeper ones are rounded to that."""
     picture = read_picture(path, 1 if mode == "L" else 3, value_range)
     if picture.values.dtype != np.uint8:
-        picture.values = (picture.values * 255).round().clip(0, 255).astype(np.uint8)
+        picture = Picture((picture.values * 255).round().clip(0, 255).astype(np.uint8))
     image = picture.pil()
     return image if image.mode == mode else image.convert(mode)
 
