@@ -104,14 +104,25 @@ def configure(
         exchange(net, form._replace(name="CUDA graphs" if graphs else "torch.compile"))
 
 
+class Changed(NamedTuple):
+    """What stands in a layer whose `forward` is exchanged.
+
+    own: a `forward` that somebody had put into the layer before; it is computed by, and comes back.
+    """
+
+    forms: tuple[Form, ...]
+    own: Forward | None
+
+
 def exchange_layers(net: nn.Module, purpose: str, *more: object) -> None:
-    """Give the layers of a network the forms that TABLE has for a purpose.
+    """Give the layers of a network the forms that TABLE has for a purpose; not those into which
+    somebody has put a `forward` of his own.
 
     Args:
         more: what these forms take besides.
     """
     for layer in net.modules():
-        for row in TABLE:
+        for row in TABLE if _own_forward(layer) is None else ():
             if row.purpose == purpose and row.takes(layer):
                 exchange(layer, Form(row.purpose, row.name, lambda _, row=row: _with(row, more)))
 
@@ -130,18 +141,31 @@ def exchange(layer: nn.Module, form: Form) -> None:
 
 def forms(layer: nn.Module) -> tuple[Form, ...]:
     """In which forms a layer itself computes; none: as its class says."""
-    return vars(layer).get("forms", ())
+    changed = vars(layer).get("_changed")
+    return changed.forms if changed else ()
+
+
+def _own_forward(layer: nn.Module) -> Forward | None:
+    changed = vars(layer).get("_changed")
+    return changed.own if changed else vars(layer).get("forward")
+
+
+def _call_own(layer: nn.Module, *inputs: object, **options: object) -> object:
+    return layer._changed.own(*inputs, **options)
 
 
 def _set_forms(layer: nn.Module, wanted: Iterable[Form]) -> None:
-    vars(layer).pop("forms", None)
+    own = _own_forward(layer)
+    vars(layer).pop("_changed", None)
     vars(layer).pop("forward", None)
     if wanted := tuple(sorted(wanted, key=lambda form: PURPOSES.index(form.purpose))):
-        forward = type(layer).forward
+        forward = type(layer).forward if own is None else _call_own
         for form in wanted:
             forward = form.around(forward)
-        layer.forms = wanted
+        layer._changed = Changed(wanted, own)
         layer.forward = types.MethodType(forward, layer)  # a method: a deep copy calls its own
+    elif own is not None:
+        layer.forward = own
 
 
 def changes(net: nn.Module) -> list[str]:

@@ -208,3 +208,18 @@ def test_a_table_row_takes_layers_of_its_purpose_only():
     net = nn.Sequential(nn.BatchNorm2d(4), nn.InstanceNorm2d(4), nn.Dropout(0.5))
     exchange_layers(net, "test")
     assert changes(net) == ["0: test, each image's statistics"]
+
+
+def test_what_others_have_put_into_a_network_stays():
+    """A `forward` of an instance's own computes, is listed by nobody, and comes back."""
+    net = every_kind()
+    net[0].forward = lambda x: x.repeat(1, 6, 1, 1)[:, :16]
+    net.forms = ["a", "b"]  # a name that a plug-in may have
+    own = net.forward = lambda x: nn.Sequential.forward(net, x) + 1
+    expected = net(IMAGES)
+    configure(net, CPU, memory_format="channels_last")
+    assert torch.allclose(net(IMAGES), expected, atol=1e-5)
+    set_test_mode([net], eval_mode=False)
+    undo(net)
+    assert net.forward is own and net.forms == ["a", "b"]
+    assert torch.equal(net(IMAGES), expected)
