@@ -124,6 +124,30 @@ class FeatureNet(nn.Module):
         return {layer: x.shape[1:] for layer, x in zip(layers, features, strict=True)}
 
 
+class ChainNet(FeatureNet):
+    """A network that is one chain of layers, an `nn.Sequential`; its layers are named by their
+    indices in the chain.
+
+    Attributes:
+        chain: the name of the attribute that holds it, which its state_dict keys begin with.
+    """
+
+    chain = "model"
+
+    @property
+    def feature_layers(self) -> list[Layer]:
+        """Indices of the chain, from 0."""
+        return list(range(len(getattr(self, self.chain))))
+
+    def forward(
+        self, image: torch.Tensor, layers: Sequence[Layer] = (), encode_only: bool = False
+    ) -> Result:
+        """(N, C, H, W) -> what the class says; with `layers` also their features, with
+        `encode_only` these alone."""
+        features = Features(self, layers, encode_only)
+        return features.result(features.run(getattr(self, self.chain), image))
+
+
 class _AsWritten(nn.Module):
     """A network's forward as its class has it, whatever number format it was told to use."""
 

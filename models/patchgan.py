@@ -1,16 +1,13 @@
 """PatchGAN discriminators. Layer order, and with it every state_dict key, is that of the published
 weights."""
 
-from collections.abc import Sequence
-
-import torch
 from torch import nn
 
-from models.features import FeatureNet, Features, Layer, Result
+from models.features import ChainNet
 from models.layers import NormLayer, needs_bias
 
 
-class NLayerDiscriminator(FeatureNet):
+class NLayerDiscriminator(ChainNet):
     """PatchGAN (pix2pix, section 3.2.2): one verdict per patch; n_layers 3 sees 70x70 px.
 
     Args:
@@ -42,22 +39,11 @@ class NLayerDiscriminator(FeatureNet):
         layers += [nn.Conv2d(widths[-1], 1, 4, stride=1, padding=1)]
         self.model = nn.Sequential(*layers)
 
-    @property
-    def feature_layers(self) -> list[Layer]:
-        """Indices of `self.model`, from 0."""
-        return list(range(len(self.model)))
 
-    def forward(
-        self, image: torch.Tensor, layers: Sequence[Layer] = (), encode_only: bool = False
-    ) -> Result:
-        """(N, input_nc, H, W) -> scores (N, 1, h, w); with `layers` also their features, with
-        `encode_only` these alone (see `models.features`)."""
-        features = Features(self, layers, encode_only)
-        return features.result(features.run(self.model, image))
-
-
-class PixelDiscriminator(FeatureNet):
+class PixelDiscriminator(ChainNet):
     """1x1 PatchGAN (pix2pix, section 6.1.2): judges each pixel. Returns (N, 1, H, W) scores."""
+
+    chain = "net"
 
     def __init__(
         self, input_nc: int, ndf: int = 64, norm_layer: NormLayer = nn.BatchNorm2d
@@ -72,16 +58,3 @@ class PixelDiscriminator(FeatureNet):
             nn.LeakyReLU(0.2, True),
             nn.Conv2d(2 * ndf, 1, 1, bias=bias),
         )
-
-    @property
-    def feature_layers(self) -> list[Layer]:
-        """Indices of `self.net`, from 0."""
-        return list(range(len(self.net)))
-
-    def forward(
-        self, image: torch.Tensor, layers: Sequence[Layer] = (), encode_only: bool = False
-    ) -> Result:
-        """(N, input_nc, H, W) -> scores (N, 1, H, W); with `layers` also their features, with
-        `encode_only` these alone (see `models.features`)."""
-        features = Features(self, layers, encode_only)
-        return features.result(features.run(self.net, image))

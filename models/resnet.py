@@ -1,12 +1,10 @@
 """CycleGAN's generator. Layer order, and with it every state_dict key, is that of the published
 weights."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 
-from models.features import FeatureNet, Features, Layer, Result
+from models.features import ChainNet
 from models.layers import NormLayer, needs_bias
 
 
@@ -31,7 +29,7 @@ class ResnetBlock(nn.Module):
         return x + self.conv_block(x)
 
 
-class ResnetGenerator(FeatureNet):
+class ResnetGenerator(ChainNet):
     """CycleGAN's generator (section 7.1): two stride-2 convolutions, residual blocks, two up.
 
     Args:
@@ -39,7 +37,8 @@ class ResnetGenerator(FeatureNet):
         ngf: channels after the first layer.
         n_blocks: residual blocks; 6 for 128 px, 9 for 256 px and more in the paper.
 
-    Height and width must be multiples of 4 for an output of the input's size.
+    (N, input_nc, H, W) -> (N, output_nc, H, W), both in [-1, 1]. Height and width must be multiples
+    of 4 for an output of the input's size.
 
     Its layers are those of the chain `self.model`, by number: 0 is the padded image, 1 the first
     convolution, 4 and 7 the halving ones, from 10 on the residual blocks, then the way back.
@@ -72,16 +71,3 @@ class ResnetGenerator(FeatureNet):
             layers += [up, norm_layer(nc // 2), nn.ReLU(True)]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
-
-    @property
-    def feature_layers(self) -> list[Layer]:
-        """Indices of `self.model`, 0 to 24 with six blocks, 0 to 27 with nine."""
-        return list(range(len(self.model)))
-
-    def forward(
-        self, image: torch.Tensor, layers: Sequence[Layer] = (), encode_only: bool = False
-    ) -> Result:
-        """(N, input_nc, H, W) -> (N, output_nc, H, W), both in [-1, 1]; with `layers` also their
-        features, with `encode_only` these alone (see `models.features`)."""
-        features = Features(self, layers, encode_only)
-        return features.result(features.run(self.model, image))
