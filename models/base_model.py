@@ -200,7 +200,7 @@ class BaseModel(StatefulModel, ABC):
 
     def page_row(self, epoch: int) -> PageRow:
         """What the pictures now shown stand for on the training page: a row for each epoch."""
-        return PageRow(epoch, f"epoch {epoch}", f"epoch{epoch:03d}")
+        return PageRow.of_epoch(epoch)
 
     def get_image_paths(self) -> list[str]:
         """The files of the current batch."""

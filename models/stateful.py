@@ -96,15 +96,15 @@ class StatefulModel:
         """Read every network of an epoch, and return the training state that was saved with it;
         None if there is none, or it is not needed."""
         files = None if self.isTrain else [f"net_{name}.pth" for name in self.networks()]
-        unit = find_checkpoint(self.save_dir, str(epoch), files)
-        if unit is None and not self.networks():
+        checkpoint = find_checkpoint(self.save_dir, str(epoch), files)
+        if checkpoint is None and not self.networks():
             raise UserError(f"{self.save_dir}: no checkpoint to go on from; leave the flag out")
         for name, net in self.networks().items():
             path = weights_path(self.save_dir, epoch, name)
-            if unit is not None and f"net_{name}.pth" in unit.files:
-                path = unit.folder / f"net_{name}.pth"
+            if checkpoint is not None and f"net_{name}.pth" in checkpoint.files:
+                path = checkpoint.folder / f"net_{name}.pth"
             load_weights(net, path, self.device)
             say(f"loaded {path}")
-        if unit is None or not self.isTrain:
+        if checkpoint is None or not self.isTrain:
             return None
-        return unit.state() | {"unit": unit.number}
+        return checkpoint.state() | {"checkpoint": checkpoint.number}

@@ -10,7 +10,7 @@ from options import types
 from options.base_options import REGISTRIES, BaseOptions
 from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
-from util.checkpoints.checkpoint import LATEST, list_checkpoints
+from util.checkpoints.checkpoint import list_checkpoints, saved_epoch
 from util.errors import UserError, warn
 
 
@@ -146,14 +146,6 @@ def lives_of_run(options: dict[str, Any]) -> dict[str, Life]:
         if options.get(flag) in registry.names():
             train.add_plugin_flags(parser, registry, options[flag])
     return parser.lives
-
-
-def saved_epoch(run_dir: str, label: str) -> int | None:
-    """The epoch that the newest checkpoint with a label goes on with; None if none tells."""
-    for checkpoint in list_checkpoints(run_dir):
-        if label in (LATEST, *checkpoint.labels) and "progress" in checkpoint.manifest:
-            return checkpoint.manifest["progress"]["epoch"]
-    return None
 
 
 def has_checkpoint(run_dir: str) -> bool:

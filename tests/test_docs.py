@@ -16,7 +16,7 @@ from tests.helpers import train as run_train
 from util.downloads import get_data
 from util.trackers import visdom_server
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOOLS = ["datasets/combine_A_and_B.py", "datasets/prepare_cityscapes_dataset.py",
          "scripts/split_data.py", "scripts/edges.py", "scripts/check_data.py",
          "scripts/compare.py", "scripts/plot.py", "benchmarks/run.py"]  # fmt: skip

@@ -112,6 +112,15 @@ class Record:
         )
         return {"step": step, "speed": speed, "losses": self.losses, "metrics": self.metrics}
 
+    def to_text(self) -> str:
+        """The record as a line of loss_log.txt, and of the terminal."""
+        step, speed = self.step, self.speed
+        values = " ".join(f"{name}: {value:.3f}" for name, value in self.losses.items())
+        return (
+            f"(epoch: {step.epoch}, iters: {step.iters}, time: {speed.time_s:.3f}, "
+            f"data: {speed.data_s:.3f}) {values}"
+        )
+
     def to_line(self) -> str:
         """The record as a line of metrics.jsonl, without its end."""
         flat = {_key(part, name): value for part, figures in self.parts().items()
@@ -125,6 +134,11 @@ class PageRow(NamedTuple):
     number: int
     heading: str
     file_stem: str
+
+    @classmethod
+    def of_epoch(cls, epoch: int) -> "PageRow":
+        """The row of an epoch's pictures."""
+        return cls(epoch, f"epoch {epoch}", f"epoch{epoch:03d}")
 
 
 def read_records(file: Path) -> list[Record]:

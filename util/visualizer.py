@@ -103,7 +103,7 @@ class Visualizer:
             return
         self._begin(epoch)
         pictures = {label: tensor2im(images) for label, images in visuals.items()}
-        self.page.show(PageRow(epoch, f"epoch {epoch}", f"epoch{epoch:03d}"), pictures)
+        self.page.show(PageRow.of_epoch(epoch), pictures)
         self.saved = True
 
     def plot_current_losses(self, *told: float | dict) -> None:
@@ -128,15 +128,13 @@ class Visualizer:
             return
         self._begin(epoch)
         self.iters = iters
-        values = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
-        line = f"(epoch: {epoch}, iters: {iters}, time: {t_comp:.3f}, data: {t_data:.3f}) {values}"
         step, speed = (
             Step(epoch, iters, self.before + iters),
             Speed(round(t_comp, 6), round(t_data, 6)),
         )
         record = Record(step, losses, speed)
-        say(line)
-        self.log.log(line, record)
+        say(record.to_text())
+        self.log.log(record)
         if self.page is not None:
             self.page.log(record)
 

@@ -23,7 +23,7 @@ def written(folder: Path, *records: Record) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     log = RunLog(folder, None)
     for record in records:
-        log.log("", record)
+        log.log(record)
     return folder / "metrics.jsonl"
 
 

@@ -110,6 +110,14 @@ def find_checkpoint(
     return None
 
 
+def saved_epoch(run_dir: str | Path, label: str) -> int | None:
+    """The epoch that the newest checkpoint with a label goes on with; None if none tells."""
+    for checkpoint in list_checkpoints(run_dir):
+        if label in (LATEST, *checkpoint.labels) and "progress" in checkpoint.manifest:
+            return checkpoint.manifest["progress"]["epoch"]
+    return None
+
+
 def _mixed(checkpoint: Checkpoint, label: str, files: list[str] | None, run_dir: str | Path) -> str:
     """What is wrong with the published files of a label, if this checkpoint has it: empty if they
     are still the checkpoint's own. For `latest` that is a warning, and the checkpoint is taken."""

@@ -28,9 +28,9 @@ class RunLog:
         files = {file: self.folder / file for file in LOGS}
         return {file: path.stat().st_size for file, path in files.items() if path.is_file()}
 
-    def log(self, line: str, record: Record) -> None:
-        """Write one line of losses to read, and its record."""
-        self._append("loss_log.txt", line)
+    def log(self, record: Record) -> None:
+        """Write a record to both."""
+        self._append("loss_log.txt", record.to_text())
         self._append("metrics.jsonl", record.to_line())
 
     def _append(self, file: str, line: str) -> None:

@@ -111,7 +111,7 @@ class Session:
                 self.signals,
                 save_plan(opt),
                 run,
-                resumed_from=(self.state or {}).get("unit"),
+                resumed_from=(self.state or {}).get("checkpoint"),
             )
         )
 

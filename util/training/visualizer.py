@@ -126,16 +126,11 @@ class Visualizer:
             return
         losses, lr = model.get_current_losses(), model.learning_rate()  # waits for the device
         per_image_s, waited_s = self.console.pace()
-        values = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
-        line = (
-            f"(epoch: {epoch}, iters: {epoch_images}, time: {per_image_s:.3f}, "
-            f"data: {waited_s:.3f}) {values}"
-        )
         step = Step(epoch, epoch_images, images, lr)
         speed = Speed(round(per_image_s, 6), round(waited_s, 6), peak_mib())
         record = Record(step, losses, speed)
-        self.console.losses(line, losses)
-        self.run_log.log(line, record)
+        self.console.losses(record.to_text(), losses)
+        self.run_log.log(record)
         if self.page is not None:
             self.writer.put(self.page.log, record)
         for tracker in self.trackers:

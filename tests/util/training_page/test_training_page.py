@@ -59,7 +59,7 @@ def log_lines(page: TrainingPage, run: Path, count: int) -> None:
     log = RunLog(run, {})
     for line in range(1, count + 1):
         page.log(record(line, line))
-        log.log("", record(line, line))
+        log.log(record(line, line))
 
 
 def data(run: Path, kind: str) -> list:
