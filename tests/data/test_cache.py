@@ -137,6 +137,59 @@ def test_damaged_and_outdated_entries_on_disk_are_made_anew(tmp_path):
     assert equal(scaled, batches(root, "aligned", "--load_size", 40, "--cache", "off"))
 
 
+DAMAGES = {
+    "a tail of zeros": lambda b: b[: len(b) // 2] + bytes(len(b) - len(b) // 2),
+    "a flipped bit among the values": lambda b: b[:-99] + bytes([b[-99] ^ 4]) + b[-98:],
+    "a flipped bit in the head": lambda b: b[:24] + bytes([b[24] ^ 1]) + b[25:],
+    "a flipped bit in the checksum": lambda b: b[:-1] + bytes([b[-1] ^ 1]),
+    "cut off": lambda b: b[:-7],
+    "empty": lambda b: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damage_to_an_entry_is_seen_said_once_and_never_trained_on(tmp_path, damage, capfd):
+    """Fault 94: a zeroed tail or a flipped byte was trained on silently."""
+    root = make_aligned(tmp_path, 2)
+    disk = ["--cache", "disk", "--cache_dir", tmp_path / "kept"]
+    plain = batches(root, "aligned", *disk)
+    whole = {file: file.read_bytes() for file in (tmp_path / "kept").iterdir()}
+    for file, content in whole.items():
+        file.write_bytes(damage(content))
+    assert equal(batches(root, "aligned", *disk), plain)
+    assert {file: file.read_bytes() for file in (tmp_path / "kept").iterdir()} == whole
+    assert capfd.readouterr().err.count("is damaged, and made anew") == 1
+
+
+@pytest.mark.parametrize(("umask", "folder_mode"), [(0o022, 0o755), (0o027, 0o750), (0o077, 0o750)])
+def test_whoever_shares_the_folder_may_read_the_entries(tmp_path, umask, folder_mode):
+    """Fault 94: entries were their writer's alone."""
+    root = make_aligned(tmp_path, 1)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept").chmod(folder_mode)
+    before = os.umask(umask)
+    try:
+        batches(root, "aligned", "--cache", "disk", "--cache_dir", tmp_path / "kept")
+    finally:
+        os.umask(before)
+    (entry,) = (tmp_path / "kept").iterdir()
+    assert entry.stat().st_mode & 0o044 == folder_mode & 0o044
+
+
+def test_entries_of_another_version_are_not_used_and_take_no_room(tmp_path, capfd):
+    """Fault 94: entries of earlier versions are never hit, and counted all the same."""
+    root, kept = make_aligned(tmp_path), tmp_path / "kept"
+    disk = ["--cache", "disk", "--cache_dir", kept, "--cache_gb", "4e-5"]  # four of 7 kB
+    kept.mkdir()
+    old = kept / ("0" * 40 + ".image")
+    old.write_bytes(bytes(40_000))
+    plain = batches(root, "aligned", "--cache", "off")
+    assert equal(batches(root, "aligned", *disk), plain)
+    told = capfd.readouterr()
+    assert "full" not in told.err and len(list(kept.iterdir())) == 5
+    assert "1 files are of another version" in told.out and old.stat().st_size == 40_000
+
+
 def test_a_cache_folder_that_cannot_be_is_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="--cache_dir .*file: .*; give a folder"):
