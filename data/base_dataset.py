@@ -33,6 +33,7 @@ class BaseDataset(ABC):
 
     cache: Cache | None = None  # of `--cache`
     images_per_file = 1  # of equal width, side by side
+    no_use_for: dict[str, str] = {}  # as of a model, see models/base_model.py
     reads_pairs = False  # whether `--pairs` has a meaning
 
     def __init__(self, opt: argparse.Namespace) -> None:

@@ -15,6 +15,11 @@ SMALLEST_PX = 16  # below, there is no content to speak of
 class ContentDataset(BaseDataset):
     """Yields each image as "A"."""
 
+    no_use_for = {
+        "direction": "with two sides: --dataset_mode aligned or unaligned",
+        "phase": "with folders named by it: --dataset_mode aligned or unaligned",
+    }
+
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
         self.A_paths = self.images_below("an image, or a folder of images (--dataset_mode content)")

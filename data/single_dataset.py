@@ -13,6 +13,8 @@ class SingleDataset(BaseDataset):
     """Yields what the network takes as input, as "A", whatever `--direction` says. <dataroot> may
     be one image, too."""
 
+    no_use_for = {"phase": "with folders named by it: --dataset_mode aligned or unaligned"}
+
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
         self.side = oriented(opt.direction, "A", "B")[0]  # that the network takes

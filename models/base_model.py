@@ -26,6 +26,10 @@ from util.record import PageRow
 compute = Lazy("models.compute.configure")
 
 
+# Of the adversary: a model without one has no use for them.
+DISCRIMINATOR_FLAGS = ("netD", "ndf", "n_layers_D", "gan_mode", "lambda_gp", "pool_size")
+
+
 class BaseModel(StatefulModel, ABC):
     """Extend this in models/<name>_model.py, class <Name>Model; see docs/new_model.md.
 
@@ -40,6 +44,9 @@ class BaseModel(StatefulModel, ABC):
     loss_help: dict[str, str] = {}  # a loss, or a pattern with `*` -> what it means, for the page
     visual_sides: dict[str, str] = {}  # visual -> "A" or "B", where its name does not tell the side
     healthy: list[str] = []  # sentences on how the losses look when all is well, for the page
+    # Flags of training that it never reads -> what would make them count. Of this class alone: one
+    # that extends it may well read them.
+    no_use_for: dict[str, str] = {}
     steps_per_image = 1  # training steps in a row that are taken on each image of an epoch
 
     def __init__(self, opt: argparse.Namespace) -> None:

@@ -17,6 +17,8 @@ class ColorizationModel(Pix2PixModel):
         "that plays safe."
     ]
 
+    no_use_for = Pix2PixModel.no_use_for
+
     @staticmethod
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.base_model import BaseModel
+from models.base_model import DISCRIMINATOR_FLAGS, BaseModel
 from models.style import objective as style_objective
 from models.style.flags import LOSS_HELP, add_style_flags, settings
 from util import distributed
@@ -22,6 +22,8 @@ from util.record import PageRow
 # Units of the optimised picture on [-1, 1]: those of the classifier's input, in which the
 # published step sizes are meant.
 UNITS = {"caffe": 127.5, "imagenet": 0.5, "plain": 0.5}
+NETWORK_FLAGS = ("netG", "ngf", "norm", "no_dropout", "init_type", "init_gain", "memory_format",
+                 "safetensors")  # fmt: skip
 OPTIMIZERS: dict[str, float] = {"lbfgs": 1.0, "adam": 0.02}  # name -> usual --lr
 
 
@@ -33,6 +35,12 @@ class NeuralStyleModel(BaseModel):
     """
 
     loss_help = LOSS_HELP
+
+    no_use_for = (
+        dict.fromkeys(DISCRIMINATOR_FLAGS, "with a discriminator: --model pix2pix")
+        | dict.fromkeys(NETWORK_FLAGS, "with networks that are trained: --model style")
+        | {"load_size": "as --image_size", "beta1": "with --model style"}
+    )
 
     @staticmethod
     def modify_commandline_options(
@@ -59,9 +67,11 @@ class NeuralStyleModel(BaseModel):
             help="keep the picture in range before each evaluation; by preset")
         add("--optimizer", choices=list(OPTIMIZERS), default="lbfgs",
             help="lbfgs, or adam, which needs less memory; --lr is 1 or, of [0, 1], 0.02")
-        add("--lbfgs_history", type=int, default=100, help="steps that L-BFGS remembers")
+        add("--lbfgs_history", type=int, default=100,
+            counts_with={"optimizer": "lbfgs"}, help="steps that L-BFGS remembers")
         add("--start", default="content", metavar="content|noise|FILE", help="the first picture")
         add("--style_image_weights", nargs="+", type=float,
+            counts_with=("with several --style_image", lambda o: len(o["style_image"]) > 1),
             help="shares of several style images; equal if absent")
         add("--original_colors", action="store_true",
             help="take over the style's lightness only (Gatys et al. 2016, Preserving Color)")

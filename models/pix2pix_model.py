@@ -24,6 +24,8 @@ class Pix2PixModel(BaseModel):
         "all.",
     }
 
+    no_use_for = {"pool_size": "with --model cycle_gan"}
+
     @staticmethod
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool

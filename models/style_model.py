@@ -7,7 +7,7 @@ import argparse
 import math
 from typing import Any
 
-from models.base_model import BaseModel
+from models.base_model import DISCRIMINATOR_FLAGS, BaseModel
 from models.style import objective as style_objective
 from models.style.flags import LOSS_HELP, add_style_flags, settings
 from util.errors import UserError
@@ -23,6 +23,8 @@ class StyleModel(BaseModel):
     """
 
     loss_help = LOSS_HELP
+
+    no_use_for = dict.fromkeys(DISCRIMINATOR_FLAGS, "with a discriminator: --model pix2pix")
 
     @staticmethod
     def modify_commandline_options(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from models.base_model import BaseModel
+from models.base_model import DISCRIMINATOR_FLAGS, BaseModel
 from util.lazy import torch
 
 
@@ -17,6 +17,9 @@ class TemplateModel(BaseModel):
     # What the training page says of the losses.
     loss_help = {"G": "Distance of the output from the target. Should fall fast, then slowly."}
     visual_sides = {"output": "B"}  # test writes it with the depth of the target's files
+
+    # Flags that it does not read; take out those that you come to use.
+    no_use_for = dict.fromkeys(DISCRIMINATOR_FLAGS, "with a discriminator: --model pix2pix")
 
     @staticmethod
     def modify_commandline_options(

@@ -15,7 +15,7 @@ from typing import Any
 
 import data
 import models
-from options import checks, types
+from options import checks, counts, types
 from options.lives import Life
 from options.parser import OptionParser
 from options.saved import load_config, option_table, save_options
@@ -42,6 +42,8 @@ class BaseOptions(ABC):
         self.opt = argparse.Namespace()  # the one, once it is parsed
         self.set_by: dict[str, str] = {}  # flag -> who set the value
         self.lives: dict[str, Life] = {}  # flag -> its kind
+        self.needs: dict[str, counts.Needs] = {}  # flag -> what it needs to have an effect
+        self.typed: dict[str, Any] = {}  # flag -> value that counts as typed by somebody
         self.builtin: dict[str, Any] = {}  # flag -> built-in default
         self.text: dict[tuple[str, str], str] = {}  # as in OptionParser
         self.given: dict[str, Any] = {}  # flag -> what was given, where `opt` has what it led to
@@ -93,12 +95,18 @@ class BaseOptions(ABC):
         layers = [(f"run {trained.get('name')}", self.from_run), *layers]
         parser.refuse_missing(explicit.keys() | self.from_run.keys())
         self.builtin, self.text, self.lives = parser.builtin, parser.text, parser.lives
-        values, self.set_by = parser.defaults(), dict(parser.owner)
+        defaults, self.needs = parser.defaults(), parser.needs
+        # A file may be the options of a whole run: what it leaves at its default is not meant.
+        self.typed = {k: v for k, v in explicit.items() if v != defaults[k]} | command_line
+        values, self.set_by = dict(defaults), dict(parser.owner)
         for who, layer in layers:
             values |= layer
             self.set_by |= dict.fromkeys(layer, who)
         self.opt, self.given = argparse.Namespace(**values), {}
         self.opt.isTrain, self.opt.trained = self.isTrain, trained
+        chosen = [(f"--{flag} {values[flag]}", kind.find(values[flag]))
+                  for flag, kind in REGISTRIES.items()]  # fmt: skip
+        self.needs = self.needs | dict(counts.of_plugins(chosen, defaults))
         self._decide_place(self.opt)
         self._decide_rest(self.opt, explicit)
         return self.opt
@@ -199,6 +207,7 @@ class BaseOptions(ABC):
         """Values that follow from others, and the checks of flags against each other."""
         self._set(self.command, self.decide_options(opt, explicit))
         self.check_options(opt, explicit)
+        counts.check_typed(self.typed, self.needs, vars(opt))
         checks.check(opt)
         device = _chosen_device(opt)  # imports torch: what needs none has been refused by now
         self._resolve("device", device)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from options import types
+from options.counts import CountsWith, Needs, needs_of
 from options.lives import Life, declared, undeclared
 from util.errors import UserError, choose, did_you_mean, warn
 
@@ -26,6 +27,7 @@ class Declares:
         life: str | None = None,
         resume: str | None = None,
         test: str | None = None,
+        counts_with: CountsWith = None,
         **settings: Any,
     ) -> argparse.Action:
         """As argparse's.
@@ -35,9 +37,12 @@ class Declares:
             resume: what `--continue_train` does with the run's value, where it is not as the kind
                 says: own, taken or fixed.
             test: what test.py does with it, likewise.
+            counts_with: without which the flag has no effect: other flags and their values, or
+                words and a condition; see `options.counts`.
         """
         action = super().add_argument(*names, **settings)
         action.life = declared(f"--{action.dest}", life or self.life, resume, test)
+        action.needs = needs_of(counts_with)
         return action
 
     def add_argument_group(
@@ -85,6 +90,9 @@ class OptionParser(Declares, argparse.ArgumentParser):
         self.owner: dict[str, str] = {}  # flag -> who set its present default
         self.source: dict[str, str] = {}  # flag -> who defined it
         self.lives: dict[str, Life] = {}  # flag -> its kind
+        self.needs: dict[
+            str, Needs
+        ] = {}  # flag -> what it needs, of those that do not always count
         # (flag, value's repr) -> what was given, where YAML has no type for the value.
         self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
@@ -138,6 +146,9 @@ class OptionParser(Declares, argparse.ArgumentParser):
         added = [a for dest, a in self.flags().items() if before.get(dest) is not a]
         for action in added:
             self.lives[action.dest] = action.life or undeclared(self.lives.get(action.dest))
+            self.needs.pop(action.dest, None)  # of a flag that is defined anew
+            if action.needs is not None:
+                self.needs[action.dest] = action.needs
         self._move_to_group(f"flags of {who}", added)
 
     def _move_to_group(self, title: str, actions: list[argparse.Action]) -> None:

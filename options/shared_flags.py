@@ -12,11 +12,39 @@ from models.discriminators import DISCRIMINATORS
 from models.generators import GENERATORS
 from models.layers import INIT_TYPES, NORMS
 from options import types
+from options.counts import Needs, Values
 from util import trackers
 from util.device import DEVICE_HELP
 from util.direction import DIRECTIONS
 
 Add = Callable[..., argparse.Action]  # a group's add_argument
+# Values of --preprocess in which --load_size and --crop_size have a meaning.
+SCALING = ("resize_and_crop", "scale_width", "scale_width_and_crop", "scale_shorter_and_crop",
+           "scale_longer")  # fmt: skip
+CROPPING = ("resize_and_crop", "crop", "scale_width", "scale_width_and_crop",
+            "scale_shorter_and_crop")  # fmt: skip
+
+
+def _loads(o: Values) -> bool:
+    """Whether weights are loaded that --epoch and --load_iter choose."""
+    return not o["isTrain"] or o["continue_train"] or bool(o["resume"])
+
+
+def _meant_instead(o: Values) -> str:
+    """What a number as --epoch of a new training was meant as: its length, or whose weights."""
+    if not o["epoch"].isdigit() or _loads(o):
+        return ""
+    if o["init_from"]:
+        return f"give the file: --init_from {o['init_from']}/{o['epoch']}_net_G.pth"
+    return f"for so many epochs type --n_epochs {o['epoch']}"
+
+
+def _loading_needs(o: Values) -> str:
+    return "without --load_iter" if _loads(o) else "with --continue_train"
+
+
+LOADING = Needs(_loading_needs, lambda o: _loads(o) or o["load_iter"] == 0)  # 0 chooses nothing
+LOADING_EPOCH = Needs(_loading_needs, lambda o: _loads(o) and not o["load_iter"], _meant_instead)
 
 
 def add_shared_flags(parser: argparse.ArgumentParser, phase: str) -> None:
@@ -51,6 +79,7 @@ def _add_run_flags(add: Add) -> None:
 
 
 def _add_network_flags(add: Add) -> None:
+    in_training = {"isTrain": True}
     add("--model", life="network", test="taken", default="cycle_gan",
         choices=models.registry.names(), help="the method")
     add("--input_nc", life="data", test="fixed", type=types.positive_int, default=3,
@@ -60,20 +89,23 @@ def _add_network_flags(add: Add) -> None:
     add("--ngf", life="network", type=types.positive_int, default=64,
         help="channels of G's first layer")
     add("--ndf", life="network", test="taken", type=types.positive_int, default=64,
-        help="channels of D's first layer")
+        counts_with=in_training, help="channels of D's first layer")
     add("--netG", life="network", default="resnet_9blocks", choices=GENERATORS, help="generator")
     add("--netD", life="network", test="taken", default="basic", choices=DISCRIMINATORS,
+        counts_with=in_training,
         help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D")
     add("--n_layers_D", life="network", test="taken", type=types.positive_int, default=3,
-        help="layers of --netD n_layers")
+        counts_with={"isTrain": True, "netD": "n_layers"}, help="layers of --netD n_layers")
     add("--norm", life="network", default="instance", choices=NORMS,
         help="normalisation of G and D")
     add("--no_dropout", life="network", action="store_true", help="no dropout in G")
     add("--init_type", life="run", default="normal", choices=INIT_TYPES,
-        help="how weights are drawn")
-    add("--init_gain", life="run", type=types.positive, default=0.02, help="scale of drawn weights")
-    add("--epoch", life="call", default="latest", help="which weights to load: latest, 5, ...")
-    add("--load_iter", life="call", type=types.non_negative_int, default=0,
+        counts_with=in_training, help="how weights are drawn")
+    add("--init_gain", life="run", type=types.positive, default=0.02, counts_with=in_training,
+        help="scale of drawn weights")
+    add("--epoch", life="call", default="latest", counts_with=LOADING_EPOCH,
+        help="which weights to load: latest, 5, ...")
+    add("--load_iter", life="call", type=types.non_negative_int, default=0, counts_with=LOADING,
         help="load iter_<load_iter> instead of --epoch, if above 0")
 
 
@@ -87,25 +119,33 @@ def _add_data_flags(add: Add, phase: str) -> None:
     add("--preprocess", life="data", default="resize_and_crop", choices=PREPROCESS_MODES,
         help="scaling and cropping; none only rounds the sides to multiples of 4, keep does "
         "nothing")
-    add("--load_size", life="data", type=types.positive_int, default=286, help="px to scale to")
+    add("--load_size", life="data", type=types.positive_int, default=286,
+        counts_with={"preprocess": SCALING}, help="px to scale to")
     add("--crop_size", life="data", type=types.positive_int, default=256,
-        help="px of the square to cut out")
-    add("--no_flip", life="run", action="store_true", help="do not mirror images at random")
+        counts_with={"preprocess": CROPPING}, help="px of the square to cut out")
+    add("--no_flip", life="run", action="store_true",
+        counts_with=("in train.py; test.py never mirrors", lambda o: o["isTrain"]),
+        help="do not mirror images at random")
     add("--batch_size", life="run", type=types.positive_int, default=1, help="images per step")
     add("--serial_batches", life="run", action="store_true",
+        counts_with=("in train.py; test.py never shuffles", lambda o: o["isTrain"]),
         help="in the order of the names, no shuffling")
     add("--num_threads", life="machine", type=types.count_or_auto, default=4,
         help="loader processes; auto: by the cores that are free for them")
     add("--fast_decode", life="data", test="own", action="store_true",
+        counts_with={"preprocess": "resize_and_crop"},
         help="--preprocess resize_and_crop: decode larger JPEGs at a fraction of their size; "
         "pixels differ a little")
     add("--cache", life="machine", default="ram", choices=("ram", "disk", "off"),
+        counts_with={"isTrain": True},
         help="training keeps images that were decoded and scaled: in memory that the loader "
         "processes share, or in a folder that runs may share")
     add("--cache_gb", life="machine", type=types.positive, default=2.0,
+        counts_with={"isTrain": True, "cache": ("ram", "disk")},
         help="GB (10^9 bytes) that it may hold, in memory at most a quarter of what is free; "
         "further images are read as usual")
     add("--cache_dir", life="machine", metavar="FOLDER",
+        counts_with={"isTrain": True, "cache": "disk"},
         help="of --cache disk (default: .image_cache in --checkpoints_dir)")
     add("--pairs", life="machine", metavar="FILE",
         help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
@@ -135,7 +175,9 @@ def _add_speed_flags(add: Add) -> None:
 def _add_view_flags(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--display_winsize", type=types.positive_int, default=256,
+        counts_with=("without --no_html", lambda o: not o.get("no_html")),
         help="px of an image on the pages")
     add("--track", nargs="*", choices=trackers.registry.names(), default=[],
+        counts_with={"isTrain": True},
         help="show a training in these too, where there is a server or a package for it")
     trackers.add_tracker_flags(group)

@@ -12,6 +12,7 @@ from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
 from util.checkpoints.checkpoint import list_checkpoints, saved_epoch
 from util.errors import UserError, warn
+from util.trackers import asked_trackers
 
 
 class TrainOptions(BaseOptions):
@@ -26,12 +27,19 @@ class TrainOptions(BaseOptions):
 
     # fmt: off
     def _add_log_flags(self, add) -> None:
+        goes_on = ("with --continue_train", lambda o: o["continue_train"] or bool(o["resume"]))
+        shown = ("without --no_html, or with --track",
+                 lambda o: not o["no_html"] or bool(asked_trackers(o)))
         add("--display_freq", life="machine", type=types.positive_int, default=400,
-            help="images between two updates of the shown pictures")
+            counts_with=shown,
+            help="images of an epoch after which its pictures are shown for the first time, on the "
+            "page and in live views; from then on --update_html_freq renews them")
         add("--print_freq", life="machine", type=types.positive_int, default=100,
             help="images between two lines of losses")
         add("--update_html_freq", life="machine", type=types.positive_int, default=1000,
-            help="images between two savings of pictures to the page")
+            counts_with=shown,
+            help="images after which the epoch's pictures are replaced by new ones, on the page "
+            "and in live views")
         add("--no_html", life="machine", action="store_true", help="no training page")
         add("--save_latest_freq", life="machine", type=types.positive_int, default=5000,
             help="images between two savings of `latest`")
@@ -47,12 +55,14 @@ class TrainOptions(BaseOptions):
         add("--safetensors", life="machine", action="store_true",
             help="write weights as .safetensors too")
         add("--overwrite", life="call", action="store_true",
+            counts_with=("in a new training; with --continue_train nothing is deleted",
+                         lambda o: not o["continue_train"]),
             help="delete an earlier run of this name; else it is renamed to NAME.1, NAME.2, ...")
         add("--continue_train", life="call", action="store_true",
             help="go on from --epoch as if the run had never stopped")
         add("--resume", life="call", nargs="?", const="always", choices=["always", "auto"],
             help="another name of --continue_train; auto: begin anew if there is nothing yet")
-        add("--allow_changed", life="call", action="store_true",
+        add("--allow_changed", life="call", action="store_true", counts_with=goes_on,
             help="go on although options differ that change what comes out")
         add("--init_from", life="run", metavar="PATH",
             help="begin with the weights of a run's folder or a file, as far as they match")
@@ -77,9 +87,10 @@ class TrainOptions(BaseOptions):
         add("--lr_policy", life="run", default="linear", choices=LR_POLICIES,
             help="learning-rate schedule")
         add("--lr_decay_iters", life="run", type=types.positive_int, default=50,
-            help="epochs between two falls of --lr_policy step")
+            counts_with={"lr_policy": "step"}, help="epochs between two falls of --lr_policy step")
         add("--gan_mode", life="run", default="lsgan", choices=GAN_MODES, help="the GAN objective")
         add("--lambda_gp", life="run", type=types.non_negative, default=10.0,
+            counts_with={"gan_mode": "wgangp"},
             help="weight of the gradient penalty of --gan_mode wgangp; 0: none")
         add("--pool_size", life="run", type=types.non_negative_int, default=50,
             help="images in the history that D is shown; 0: none")

@@ -98,7 +98,8 @@ def add_style_flags(parser: argparse.ArgumentParser, is_train: bool, preset: str
     add("--perceptual_input", choices=PREPROCESSES,
         help="what the classifier is fed: RGB by ImageNet's mean and deviation, Caffe's BGR minus "
         "mean times 255, or plain [0, 1]; by preset")
-    add("--pooling", default="max", choices=POOLINGS, help="of VGG")
+    add("--pooling", default="max", choices=POOLINGS,
+        counts_with={"perceptual_net": ("vgg16", "vgg19")}, help="of VGG")
     add("--content_layers", nargs="+", help="compared as they are; by preset")
     add("--style_layers", nargs="+", help="compared by Gram matrices; by preset")
     add("--style_layer_weights", nargs="+", type=float, help="one for each style layer; by preset")

@@ -39,13 +39,19 @@ class VisdomTracker(Tracker):
     def add_flags(parser: argparse._ActionsContainer) -> None:
         """The server, what is shown where, and the old form of `--track visdom`."""
         add = parser.add_argument
+        shown = (
+            "with --track visdom, in train.py",
+            lambda o: o["isTrain"] and ("visdom" in o["track"] or VisdomTracker.asked(o)),
+        )
         add("--display_id", type=int,
+            counts_with=("in train.py", lambda o: o["isTrain"] or not VisdomTracker.asked(o)),
             help="old form of --track visdom, if above 0; without either there is no live view")
-        add("--display_server", default="http://localhost",
+        add("--display_server", default="http://localhost", counts_with=shown,
             help="host of visdom's server; on this computer it is started if it does not answer")
-        add("--display_port", type="port", default=8097, help="its port")
-        add("--display_env", help="environment of visdom (default: the run's name)")
-        add("--display_ncols", type="non_negative_int", default=4,
+        add("--display_port", type="port", default=8097, counts_with=shown, help="its port")
+        add("--display_env", counts_with=shown,
+            help="environment of visdom (default: the run's name)")
+        add("--display_ncols", type="non_negative_int", default=4, counts_with=shown,
             help="pictures beside each other in visdom; 0: each in a pane of its own")
     # fmt: on
 

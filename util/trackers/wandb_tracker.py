@@ -34,8 +34,13 @@ class WandbTracker(Tracker):
     def add_flags(parser: argparse._ActionsContainer) -> None:
         """The project's name, and the old form of `--track wandb`."""
         add = parser.add_argument
-        add("--use_wandb", action="store_true", help="old form of --track wandb")
+        add("--use_wandb", action="store_true", counts_with={"isTrain": True},
+            help="old form of --track wandb")  # fmt: skip
         add("--wandb_project_name", default="CycleGAN-and-pix2pix",
+            counts_with=(
+                "with --track wandb, in train.py",
+                lambda o: o["isTrain"] and ("wandb" in o["track"] or WandbTracker.asked(o)),
+            ),
             help="the run's project in W&B")  # fmt: skip
 
     @staticmethod
