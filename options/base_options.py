@@ -207,7 +207,7 @@ class BaseOptions(ABC):
         """Values that follow from others, and the checks of flags against each other."""
         self._set(self.command, self.decide_options(opt, explicit))
         self.check_options(opt, explicit)
-        counts.check_typed(self.typed, self.needs, vars(opt))
+        idle = list(counts.idle_flags(self.typed, self.needs, vars(opt)))
         checks.check(opt)
         device = _chosen_device(opt)  # imports torch: what needs none has been refused by now
         self._resolve("device", device)
@@ -215,6 +215,8 @@ class BaseOptions(ABC):
         model = models.registry.find(opt.model)
         self._set(f"model {opt.model}", model.decide_options(opt))
         model.check_options(opt)
+        for line in idle:  # what is refused gets its one line alone
+            warn(line)
         decisive = [flag for flag in self.set_by if self.lives[flag].decides_pixels]
         opt.pixel_flags = sorted(decisive)  # what `--cache disk` asks for
 

@@ -3,14 +3,14 @@
     add("--lr_decay_iters", counts_with={"lr_policy": "step"})
     add("--allow_changed", counts_with=("with --continue_train", lambda o: o["continue_train"]))
 
-What somebody typed in vain is told once, with what would make it count; see `check_typed`.
+What somebody typed in vain is told once, with what would make it count; see `idle_flags`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from util.errors import UserError, warn
+from util.errors import UserError
 
 Values = Mapping[str, Any]  # flag -> value of all flags, and "isTrain"
 
@@ -30,19 +30,19 @@ class Needs:
     met: Callable[[Values], bool]
     mistake: Callable[[Values], str] = lambda values: ""
 
-    def check(self, flag: str, given: Any, values: Values) -> None:
-        """Say that a flag is idle to which somebody gave a value, if it is.
+    def idle(self, flag: str, given: Any, values: Values) -> str:
+        """What is to be said to somebody who gave a value to a flag; empty if it has an effect.
 
         Raises:
             UserError: it can only be a mistake.
         """
         values = {**values, flag: given}
         if self.met(values):
-            return
+            return ""
         told = f"{shown(flag, given)} has no effect here: it counts {self.words(values)}"
         if instead := self.mistake(values):
             raise UserError(f"{told}; {instead}")
-        warn(told)
+        return told
 
 
 # As `add_argument(..., counts_with=...)` takes it: flags and the value or values that they must
@@ -83,8 +83,10 @@ def shown(flag: str, value: Any) -> str:
     return " ".join([f"--{flag}", *(f"{w:g}" if isinstance(w, float) else str(w) for w in words)])
 
 
-def check_typed(typed: Mapping[str, Any], needs: Mapping[str, Needs], values: Values) -> None:
-    """Say of each flag that was typed in vain what would make it count.
+def idle_flags(
+    typed: Mapping[str, Any], needs: Mapping[str, Needs], values: Values
+) -> Iterator[str]:
+    """What is to be said of each flag that was typed in vain: what would make it count.
 
     Args:
         typed: flag -> the value that somebody gave.
@@ -94,7 +96,8 @@ def check_typed(typed: Mapping[str, Any], needs: Mapping[str, Needs], values: Va
         UserError: one can only be a mistake.
     """
     for flag in sorted(typed.keys() & needs.keys()):
-        needs[flag].check(flag, typed[flag], values)
+        if told := needs[flag].idle(flag, typed[flag], values):
+            yield told
 
 
 def of_plugins(

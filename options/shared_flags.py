@@ -51,7 +51,9 @@ def add_shared_flags(parser: argparse.ArgumentParser, phase: str) -> None:
     """All of them, in groups; `phase` is the usual folder of the data."""
     _add_run_flags(parser.add_argument_group("run").add_argument)
     _add_network_flags(parser.add_argument_group("model and networks").add_argument)
-    _add_data_flags(parser.add_argument_group("data").add_argument, phase)
+    add_to_data = parser.add_argument_group("data").add_argument
+    _add_data_flags(add_to_data, phase)
+    _add_cache_flags(add_to_data)
     _add_speed_flags(parser.add_argument_group("speed").add_argument)
     _add_view_flags(parser.add_argument_group("live views and old scripts", life="machine"))
 
@@ -136,17 +138,6 @@ def _add_data_flags(add: Add, phase: str) -> None:
         counts_with={"preprocess": "resize_and_crop"},
         help="--preprocess resize_and_crop: decode larger JPEGs at a fraction of their size; "
         "pixels differ a little")
-    add("--cache", life="machine", default="ram", choices=("ram", "disk", "off"),
-        counts_with={"isTrain": True},
-        help="training keeps images that were decoded and scaled: in memory that the loader "
-        "processes share, or in a folder that runs may share")
-    add("--cache_gb", life="machine", type=types.positive, default=2.0,
-        counts_with={"isTrain": True, "cache": ("ram", "disk")},
-        help="GB (10^9 bytes) that it may hold, in memory at most a quarter of what is free; "
-        "further images are read as usual")
-    add("--cache_dir", life="machine", metavar="FOLDER",
-        counts_with={"isTrain": True, "cache": "disk"},
-        help="of --cache disk (default: .image_cache in --checkpoints_dir)")
     add("--pairs", life="machine", metavar="FILE",
         help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
         "relative to --dataroot, by default to the table")
@@ -160,6 +151,20 @@ def _add_data_flags(add: Add, phase: str) -> None:
         help="a damaged image ends the run, or is left out and told")
     add("--max_dataset_size", life="run", type=types.count_or_inf, default=float("inf"),
         help="use the first so many images only")
+
+
+def _add_cache_flags(add: Add) -> None:
+    add("--cache", life="machine", default="ram", choices=("ram", "disk", "off"),
+        counts_with={"isTrain": True},
+        help="training keeps images that were decoded and scaled: in memory that the loader "
+        "processes share, or in a folder that runs may share")
+    add("--cache_gb", life="machine", type=types.positive, default=2.0,
+        counts_with={"isTrain": True, "cache": ("ram", "disk")},
+        help="GB (10^9 bytes) that it may hold, in memory at most a quarter of what is free; "
+        "further images are read as usual")
+    add("--cache_dir", life="machine", metavar="FOLDER",
+        counts_with={"isTrain": True, "cache": "disk"},
+        help="of --cache disk (default: .image_cache in --checkpoints_dir)")
 
 
 def _add_speed_flags(add: Add) -> None:

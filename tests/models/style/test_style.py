@@ -277,8 +277,9 @@ class TestNeuralStyle:
         photo(1, (300, 20)).save(tmp_path / "flat" / "b.png")
         torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
         self.run(tmp_path, content, *more, expect=2)
-        error = capsys.readouterr().err
-        assert words in error and error.count("\n") == 1
+        lines = capsys.readouterr().err.splitlines()
+        (error,) = [line for line in lines if "has no effect" not in line]  # as TINY's --ndf
+        assert words in error
         assert not (tmp_path / "checkpoints").exists()
 
     def test_a_folder_may_move_between_two_sessions(self, tmp_path):
