@@ -172,16 +172,6 @@ def pictures(folder: Path) -> dict[str, bytes]:
     return {f.name: f.read_bytes() for f in sorted((folder / "images").iterdir())}
 
 
-def two_processes(script: Path, *argv: str) -> str:
-    """Output of a script run by torchrun in two processes, in the present folder."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*launch, str(script), *argv], env=environment(), capture_output=True, text=True, timeout=90
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
 def environment() -> dict[str, str]:
     """For commands that tests start: this project first, two threads."""
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

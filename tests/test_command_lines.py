@@ -15,10 +15,10 @@ from tests.helpers import (
     make_unaligned,
     photo,
     pictures,
-    two_processes,
 )
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
+from tests.processes import two_processes
 
 TINY = "ngf: 4\nndf: 4\nload_size: 34\ncrop_size: 32\nnum_threads: 0\ndevice: cpu\n"
 SHORT = "n_epochs: 1\nn_epochs_decay: 0\nmax_dataset_size: 2\n"

@@ -20,7 +20,6 @@ from options.train_options import TrainOptions
 from tests.helpers import (
     ROOT,
     TINY,
-    environment,
     make_aligned,
     make_data,
     metrics,
@@ -29,6 +28,7 @@ from tests.helpers import (
     timeless,
 )
 from tests.helpers import train as run_train
+from tests.processes import Process, eventually, start
 from util import atomic
 from util.checkpoints.checkpoint import find_checkpoint, list_checkpoints, save_checkpoint
 from util.checkpoints.weights import load_file
@@ -77,22 +77,6 @@ def stop_at(monkeypatch, step: int) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Pix2PixModel, "set_input", set_input)
-
-
-def start(tmp_path: Path, *argv: object) -> subprocess.Popen:
-    """train.py as a process of its own, in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *map(str, argv)],
-        cwd=tmp_path, env=environment(), text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def wait_for(process: subprocess.Popen, beginning: str) -> None:
-    for line in process.stdout:
-        if line.startswith(beginning):
-            return
-    raise AssertionError(process.stderr.read()[-2000:])
 
 
 @pytest.fixture
@@ -149,14 +133,12 @@ def test_ctrl_c_finishes_the_step_saves_and_tells_the_command(tmp_path, pairs, m
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 143), ("SIGINT", 130)])
 def test_signals_to_the_whole_group_end_cleanly_with_workers(tmp_path, pairs, name, code):
     process = start(tmp_path, *pairs, *PIX2PIX, "--name", "p", "--num_threads", 2, *epochs(1000))
-    wait_for(process, "(epoch: 2")
+    process.wait_for("(epoch: 2")
     os.killpg(process.pid, getattr(signal, name))  # workers get it too
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == code, err[-2000:]
     assert "saved; go on with" in out and "Traceback" not in err
-    time.sleep(0.5)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)  # nobody is left
+    assert eventually(lambda: not process.group_lives())
     assert not list((tmp_path / "checkpoints").glob(".*.lock"))
     run_train("--name", "p", "--continue_train", *epochs(1), *CPU)  # complete, or goes on
 
@@ -184,15 +166,26 @@ def test_sigusr1_saves_and_goes_on_or_stops_with_requeue(tmp_path, pairs, monkey
     assert len(metrics(tmp_path / "checkpoints" / "b")) == 1
 
 
+LONG_STEP = """
+import time
+from models.pix2pix_model import Pix2PixModel
+
+def optimize_parameters(self):
+    print("in the step", flush=True)
+    while True:
+        time.sleep(0.01)
+
+Pix2PixModel.optimize_parameters = optimize_parameters
+"""
+
+
 def test_a_second_signal_ends_at_once(tmp_path, pairs):
-    process = start(tmp_path, *pairs, *PIX2PIX, "--name", "p", *epochs(1000), "--batch_size", 5,
-                    "--ngf", 64, "--load_size", 200, "--crop_size", 192)  # fmt: skip
-    wait_for(process, "(epoch: 1")
-    time.sleep(0.3)
+    process = start(tmp_path, *pairs, *PIX2PIX, "--name", "p", before=LONG_STEP)
+    process.wait_for("in the step")
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
+    process.wait_for("finishing the step, then saving; once more to stop at once")
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate()
     assert process.returncode == 143
     assert "saved" not in out
 
@@ -215,10 +208,9 @@ def kill_and_resume(tmp_path: Path, flags: list, kills: list[float], name: str) 
     again: list = [*flags, "--name", name]
     for moment in kills:
         process = start(tmp_path, *again, "--resume", "auto")
-        wait_for(process, "(epoch: ")
+        process.wait_for("(epoch: ")
         time.sleep(moment)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.kill_all()
     run_train("--name", name, "--resume", "auto", *CPU)
     assert_same(tmp_path / "checkpoints" / "straight", tmp_path / "checkpoints" / name)
 
@@ -402,27 +394,23 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path, pairs, monkeypatch, 
 
 
 def test_a_file_size_limit_ends_in_one_line(tmp_path, pairs):
-    command = [sys.executable, str(ROOT / "train.py"), *map(str, [*pairs, *PIX2PIX, *epochs(1)])]
-    done = subprocess.run(
-        ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *command, "--name", "p"],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 1, done.stderr
-    assert "checkpoint not saved (File too large): needs" in done.stderr.splitlines()[-1]
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+    process = start(tmp_path, *pairs, *PIX2PIX, *epochs(1), "--name", "p", before=limit)
+    assert process.wait() == 1, process.err
+    assert "checkpoint not saved (File too large): needs" in process.err.splitlines()[-1]
     assert not list((tmp_path / "checkpoints" / "p" / "snapshots").iterdir())
 
 
 def test_a_second_run_of_the_name_is_refused_while_the_first_lives(tmp_path, pairs, capsys):
     process = start(tmp_path, *pairs, *PIX2PIX, "--name", "p", *epochs(1000))
     try:
-        wait_for(process, "(epoch: 1")
+        process.wait_for("(epoch: 1")
         for more in ([], ["--continue_train"]):
             run_train(*pairs, *PIX2PIX, "--name", "p", *more, expect=2)
             error = capsys.readouterr().err
             assert f"error: --name p: in use by process {process.pid} on " in error
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.kill_all()
     run_train(*pairs, *PIX2PIX, "--name", "p", *epochs(1))
     assert f"process {process.pid} is gone; taking over" in capsys.readouterr().err
 
@@ -572,18 +560,18 @@ def test_the_lock_of_an_earlier_version_is_believed_while_its_process_lives(
 
 def test_a_killed_run_holds_no_lock_through_its_loader_processes(tmp_path, pairs, capsys):
     process = start(tmp_path, *pairs, *PIX2PIX, "--name", "p", "--num_threads", 2, *epochs(1000))
-    wait_for(process, "(epoch: 1")
+    process.wait_for("(epoch: 1")
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     children = workers.read_text().split() if workers.exists() else []
     for child in children:
         os.kill(int(child), signal.SIGSTOP)  # they would end by themselves, some time later
     try:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.wait()
         run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
         assert f"process {process.pid} is gone; taking over" in capsys.readouterr().err
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill_all()
 
 
 def test_a_file_system_without_locks_is_told_and_used(tmp_path, pairs, monkeypatch, capsys):
@@ -603,18 +591,18 @@ def test_an_empty_folder_of_the_user_stays(tmp_path, pairs):
 
 
 def test_nohup_keeps_a_run_alive_and_a_dead_tee_does_not_cost_the_state(tmp_path, pairs):
-    command = [sys.executable, str(ROOT / "train.py"), *map(str, pairs), *PIX2PIX, "--name", "p"]
-    again = [*command, "--print_freq", "1", *epochs(1000)]
-    process = subprocess.Popen(
-        ["bash", "-c", 'trap "" HUP; exec "$@"', "bash", *again], cwd=tmp_path, text=True,
-        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    wait_for(process, "(epoch: 2")
-    process.send_signal(signal.SIGHUP)
-    wait_for(process, "(epoch: 4")
-    process.stdout.close()  # the reader of the pipe is gone
+    """The reader of the pipe that train.py writes to ends, and then the terminal."""
+    nohup = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    read, write = os.pipe()
+    process = Process(ROOT / "train.py", *pairs, *PIX2PIX, *epochs(1000), "--name", "p",
+                      cwd=tmp_path, before=nohup, streams=(write, write))  # fmt: skip
+    os.close(write)
+    with open(read) as told:
+        assert any(line.startswith("(epoch: 2") for line in told)
+        process.send_signal(signal.SIGHUP)
+        assert any(line.startswith("(epoch: 4") for line in told)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait() == 130
     unit = list_checkpoints(tmp_path / "checkpoints" / "p")[0]
     assert unit.manifest["progress"]["epoch"] >= 4
     assert len(metrics(tmp_path / "checkpoints" / "p")) == unit.manifest["progress"]["images"]
