@@ -4,10 +4,13 @@ import argparse
 import contextlib
 import errno
 import functools
+import io
 import logging
 import os
+import select
 import sys
 import traceback
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -97,8 +100,7 @@ class Terminal(logging.Handler):
     """Writes each record as a line above the progress bar: on stdout, warnings and errors on
     stderr; what these are is looked up at each line.
 
-    Of several processes only the first speaks, but each one tells its error. A reader that has gone
-    away (tee, killed by the same Ctrl-C) is no reason to fail.
+    Of several processes only the first speaks, but each one tells its error.
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -110,7 +112,8 @@ class Terminal(logging.Handler):
         return speaks and super().handle(record)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line; a full disk behind a redirected stream is raised."""
+        """Write the line, if there is still anything that it can be written to."""
+        keep_streams()
         bare = getattr(record, "bare", False) or record.levelno < logging.WARNING
         kind = "" if bare else f"{record.levelname.lower()}: "
         stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
@@ -126,7 +129,45 @@ def _is_of_others(record: logging.LogRecord) -> bool:
     return record.name != log.name
 
 
+# Letters without a shape of their own that the scripts of some languages need.
+JOINERS = "\u200c\u200d"
+
+
+def shown(name: object) -> str:
+    """A name as it may stand within a line, on a terminal or in a log.
+
+    What would steer the terminal, begin another line or turn the direction of writing is escaped
+    (`\\n`, `\\x1b`, `\\u202e`), and so are bytes that are no UTF-8 (`\\xff`).
+    """
+    text = str(name)
+    with contextlib.suppress(UnicodeError):  # what a C locale has taken apart
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    return text if text.isprintable() else "".join(map(_shown_character, text))
+
+
+def _shown_character(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    if character.isprintable() or unicodedata.category(character) == "Zs" or character in JOINERS:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def shown_lines(text: str) -> str:
+    """A text of several lines, each as `shown` gives it."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
+def _escaped(record: logging.LogRecord) -> bool:
+    """A filter that escapes what names may bring along, before anybody hears of it; warnings and
+    errors are one line each."""
+    text, one_line = record.getMessage(), record.levelno >= logging.WARNING
+    record.msg, record.args = shown(text) if one_line else shown_lines(text), None
+    return True
+
+
 log.setLevel(logging.INFO)
+log.addFilter(_escaped)
 log.addHandler(Terminal())
 
 
@@ -151,17 +192,75 @@ def _print(text: str, stream: TextIO) -> None:
         with tqdm.external_write_mode(stream, nolock=True):  # above a progress bar
             try:
                 print(text, file=stream, flush=True)
-            except UnicodeEncodeError:  # a file's name that is not UTF-8, or a terminal that is not
-                readable = text.encode("ascii", "backslashreplace").decode()
+            except UnicodeEncodeError:  # a terminal that has no such letters
+                encoding = stream.encoding or "ascii"
+                readable = text.encode(encoding, "backslashreplace").decode(encoding)
                 print(readable, file=stream, flush=True)
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            raise
-        _to_nowhere(stream)
+    except (OSError, ValueError):  # somebody else's stream, see `keep_streams`; it may be closed
+        return
 
 
-def _to_nowhere(stream: TextIO) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+class _Lasting(io.FileIO):
+    """stdout or stderr of this process. What cannot be written (the disk that it is redirected to
+    is full, tee was killed by the same Ctrl-C) is no reason to fail: it is said once, on the other
+    of the two, and what follows goes nowhere."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number, "w", closefd=False)
+
+    def write(self, data: bytes) -> int:
+        """All of them are taken, wherever they go."""
+        try:
+            while (written := super().write(data)) is None:  # a pipe that does not block, and full
+                select.select([], [self], [])
+            return written
+        except OSError as error:
+            number = self.fileno()
+            _to_nowhere(number)
+            _lost.add(number)
+            reader_left = error.errno in (errno.EPIPE, errno.EIO)
+            if not reader_left and len(_lost) == 1:  # else there is nobody to tell
+                told = f"{STREAMS[number]} cannot be written ({error.strerror}); going on without"
+                _log(logging.WARNING if number == 1 else logging.INFO, told)
+            return len(data)
+
+
+STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
+_lost: set[int] = set()  # those that could not be written
+
+
+def keep_streams() -> None:
+    """Let nothing that is printed end this process, whoever prints it: a stream that is closed or
+    breaks leads nowhere from then on, and letters that it has no code for are escaped."""
+    for number, name in STREAMS.items():
+        stream = getattr(sys, name)
+        if stream is None:
+            # Files that are opened later must not get the number of a stream: libraries print.
+            _to_nowhere(number)
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
+        elif number and type(stream) is io.TextIOWrapper:
+            raw = getattr(stream.buffer, "raw", stream.buffer)
+            if type(raw) is io.FileIO and raw.fileno() == number:
+                setattr(sys, name, _lasting(stream, number))
+
+
+def _lasting(stream: io.TextIOWrapper, number: int) -> io.TextIOWrapper:
+    with contextlib.suppress(OSError):
+        stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Lasting(number)),
+        stream.encoding,
+        "backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _to_nowhere(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    if nowhere != number:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
 
 
 def quiet_decoders() -> None:
@@ -181,10 +280,11 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
 
     def trace_if_wanted(argv: list[str] | None) -> None:
         if "--debug" in (sys.argv if argv is None else argv):
-            traceback.print_exc()
+            _print(shown_lines(traceback.format_exc().rstrip()), sys.stderr)
 
     @functools.wraps(main)
     def guarded(argv: list[str] | None = None) -> int:
+        keep_streams()
         quiet_decoders()
         try:
             return main(argv)
@@ -197,9 +297,6 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
             return stopped.exit_code
         except KeyboardInterrupt:
             return 130
-        except BrokenPipeError:  # the reader (`| head`) went away: nothing more can be said
-            _to_nowhere(sys.stdout)
-            return 1
         except OSError as error:
             if error.errno not in CANNOT_WRITE:
                 raise

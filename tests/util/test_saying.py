@@ -1,5 +1,6 @@
 """What the framework says: on the terminal, and to whoever listens with `logging`."""
 
+import contextlib
 import io
 import logging
 import logging.config
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 from tests.helpers import environment
-from util.errors import UserError, log, one_line_errors, say, warn
+from util.errors import UserError, log, one_line_errors, say, shown, warn
 
 
 @one_line_errors
@@ -105,17 +106,106 @@ def test_a_terminal_that_has_no_such_letters_gets_their_numbers(encoding):
     assert (out.strip(), err.strip()) == (rb"\u540d", rb"warning: \u540d")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device here")
-def test_a_full_disk_is_told():
-    code = "from util.errors import one_line_errors\n"
-    code += "raise SystemExit(one_line_errors(lambda argv: say('one') or 0)([]))"
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", f"from util.errors import say\n{code}"],
-            stdout=full, stderr=subprocess.PIPE, env=environment(), text=True,
-        )  # fmt: skip
-    assert "cannot be written (No space left on device)" in done.stderr
-    assert done.returncode != 0
+PLUGIN = """
+import argparse
+from util.errors import UserError, one_line_errors, say, warn
+
+@one_line_errors
+def main(argv):
+    say("said")
+    print("printed by a plug-in")
+    warn("warned")
+    file = open("kept", "w")
+    print("it is whole", file=file, flush=True)
+    if argv:
+        raise UserError("x: wrong")
+    return 0
+
+raise SystemExit(main(__import__("sys").argv[1:]))
+"""
+needs_full_device = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device")
+
+
+@needs_full_device
+@pytest.mark.parametrize("argv, code", [([], 0), (["x"], 2)])
+@pytest.mark.parametrize(
+    "broken", [">/dev/full", "2>/dev/full", ">/dev/full 2>&1", ">&-", "2>&-", "<&- >&- 2>&-"]
+)
+def test_a_full_or_closed_stream_changes_nothing_but_what_is_seen(broken, argv, code, tmp_path):
+    """Fault 97: stdout or stderr on a full disk, or closed; the exit code stays the command's own,
+    and no file takes the place of a stream that is closed."""
+    shell = f'exec "$@" {broken}'
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", sys.executable, "-c", PLUGIN, *argv],
+        capture_output=True, env=environment() | {"PYTHONUNBUFFERED": "1" * bool(argv)}, text=True,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert (tmp_path / "kept").read_text() == "it is whole\n"
+    if broken == ">/dev/full":
+        assert done.stderr.startswith(
+            "warning: stdout cannot be written (No space left on device); going on without\n"
+        )
+        assert "error: x: wrong" in done.stderr or not argv
+    if broken == "2>/dev/full":
+        assert "stderr cannot be written (No space left on device)" in done.stdout
+        assert "printed by a plug-in" in done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_plugins_print_to_a_reader_that_has_gone_away_ends_no_training():
+    """Fault 97: a dead tee."""
+    process = run("from util.errors import one_line_errors\n"
+                  "main = one_line_errors(lambda argv: print('x' * 99999) or print('y') or 0)\n"
+                  "raise SystemExit(main([]))")  # fmt: skip
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("a\x1b[31mred", r"a\x1b[31mred"),
+        ("a\nerror: b", r"a\nerror: b"),
+        ("a\rb\x07\x9b", r"a\rb\x07\x9b"),
+        ("a\u202egnp.exe\u2066", r"a\u202egnp.exe\u2066"),
+        ("a\u2028b", r"a\u2028b"),
+        (os.fsdecode(b"a\xff"), r"a\xff"),
+        ("Zürich 東京\u00a0नि\u200d", "Zürich 東京\u00a0नि\u200d"),
+        ("Z\udcc3\udcbcrich", "Zürich"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_a_name_cannot_steer_the_terminal(name, told, capsys, caplog):
+    """Fault 107: control characters in names are escaped for the terminal, and for whoever listens
+    with `logging`; names in any script stay as they are."""
+    warn(f"{name}: left out")
+    with contextlib.suppress(SystemExit):
+        raise_error(name)
+    assert capsys.readouterr().err == f"warning: {told}: left out\nerror: {told}: wrong\n"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{told}: left out", f"{told}: wrong"
+    ]  # fmt: skip
+    say(f"one: {shown(name)}\ntwo")
+    assert capsys.readouterr().out == f"one: {told}\ntwo\n"
+
+
+@one_line_errors
+def raise_error(name: str) -> int:
+    raise UserError(f"{name}: wrong")
+
+
+def test_the_trace_that_debug_shows_is_escaped_too(capsys, monkeypatch):
+    """Fault 107."""
+    monkeypatch.setattr(sys, "argv", ["x", "--debug"])
+    one_line_errors(lambda argv: raise_unguarded("a\x1b[2J"))()
+    err = capsys.readouterr().err
+    assert "\x1b" not in err and "Traceback" in err
+
+
+def raise_unguarded(name: str) -> int:
+    raise UserError(f"{name}: wrong")
 
 
 def test_a_librarys_logging_configuration_takes_no_error_away(capsys):
