@@ -192,7 +192,9 @@ class DiskCache(Cache):
             stat = os.stat(path)
         except OSError:  # reading tells what is wrong
             return None
-        what = (os.path.abspath(path), stat.st_mtime_ns, stat.st_size, side, self.recipe)
+        # A copy may keep the time of its source; that of its own change it cannot.
+        times = stat.st_mtime_ns, stat.st_ctime_ns
+        what = (os.path.abspath(path), *times, stat.st_size, side, self.recipe)
         return self.folder / (hashlib.sha256(repr(what).encode()).hexdigest()[:40] + SUFFIX)
 
     def load(self, place: Path | None) -> np.ndarray | None:

@@ -150,8 +150,9 @@ def test_deep_images_come_out_deep_by_test_py(tmp_path):
                     tmp_path / "deep" / phase / f"{i}.png"
                 )
             else:
-                np.save(tmp_path / "deep" / phase / f"{i}.npy", values[..., :2] / 255)
+                np.save(tmp_path / "deep" / phase / f"{i}.npy", 8 * values[..., :2] / 255 - 4)
     channels = ["--input_nc", 1, "--output_nc", 2, "--dataset_mode", "aligned"]
+    channels += ["--value_range", 0, 65535, -4, 4]  # of A, and of B
     run_train("--dataroot", tmp_path / "deep", *RESNET, *ONE_EPOCH, *channels)
     run_test("--dataroot", tmp_path / "deep", "--name", "p", *CPU, "--preprocess", "keep")
     images = results(tmp_path) / "images"
@@ -159,7 +160,10 @@ def test_deep_images_come_out_deep_by_test_py(tmp_path):
     before = np.asarray(Image.open(tmp_path / "deep" / "testA" / "0.png"))
     assert real.dtype == np.uint16 and np.array_equal(real, before)
     fake = np.load(images / "0_fake_B.npy")
-    assert fake.shape == (48, 48, 2) and fake.dtype == np.float32 and fake.min() >= 0
+    assert fake.shape == (48, 48, 2) and fake.dtype == np.float32
+    assert -4 <= fake.min() < 0 < fake.max() <= 4
+    real = np.load(images / "0_real_B.npy")
+    assert np.allclose(real, np.load(tmp_path / "deep" / "testB" / "0.npy"), atol=1e-5)
     assert Image.open(images / "0_fake_B.png").mode == "RGB"  # to look at
 
 
@@ -233,6 +237,18 @@ def test_pictures_of_an_earlier_test_do_not_stay(trained, capsys):
     assert "deleted: 2 pictures of an earlier test" in capsys.readouterr().out
     names = {f"{i}_{visual}.png" for i in (0, 1) for visual in ("real", "fake")}
     assert {picture.name for picture in images.iterdir()} == names | {"mine.png"}
+
+
+def test_results_that_are_translated_again_are_not_deleted_before_they_are_read(trained):
+    run = ["--name", "p", "--model", "test", *CPU]
+    run_test("--dataroot", make_single(trained / "photos", 2), *run)
+    images = results(trained) / "images"
+    before = {picture.name: picture.read_bytes() for picture in images.iterdir()}
+    run_test("--dataroot", images, *run)
+    after = {picture.name: picture.read_bytes() for picture in images.iterdir()}
+    assert before.items() <= after.items()
+    page = next((trained / "results").rglob("index.html")).parent.parent
+    assert any(f.name == "0_fake_fake.png" for f in page.rglob("*.png"))
 
 
 def test_metrics_of_an_earlier_test_are_not_shown(trained, capsys):

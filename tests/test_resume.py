@@ -32,6 +32,8 @@ from tests.processes import Process, eventually, start
 from util import atomic
 from util.checkpoints.checkpoint import find_checkpoint, list_checkpoints, save_checkpoint
 from util.checkpoints.weights import load_file
+from util.errors import UserError
+from util.training.run_folder import run_lock
 
 CPU = ["--gpu_ids", "-1"]
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", "1"]
@@ -543,8 +545,12 @@ def test_the_lock_of_an_earlier_version_is_believed_while_its_process_lives(
     """It locked nothing, but wrote who it was, and touched its file."""
     lock = tmp_path / "checkpoints" / ".p.lock"
     lock.parent.mkdir()
-    space = os.readlink("/proc/self/ns/pid") if Path("/proc/self/ns/pid").exists() else None
-    holder = {"host": socket.gethostname(), "space": space, "started": "5"}
+    stat = Path("/proc/self/stat")
+    if not stat.exists():
+        pytest.skip("pids cannot be told apart here")
+    began = stat.read_text().rsplit(")", 1)[1].split()[19]
+    space = os.readlink("/proc/self/ns/pid")
+    holder = {"host": socket.gethostname(), "space": space, "started": began}
     lock.write_text(json.dumps(holder | {"pid": os.getpid()}))
     written = lock.read_text()
     run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", expect=2)
@@ -552,10 +558,25 @@ def test_the_lock_of_an_earlier_version_is_believed_while_its_process_lives(
     assert lock.read_text() == written
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    lock.write_text(json.dumps(holder | {"pid": gone.pid}))
-    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
-    assert f"process {gone.pid} is gone; taking over" in capsys.readouterr().err
-    assert not lock.exists()
+    of_another = {"pid": os.getpid(), "started": "5"}  # its pid was given anew, to this process
+    for change in ({"pid": gone.pid}, of_another):
+        lock.write_text(json.dumps(holder | change))
+        run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+        assert f"process {change['pid']} is gone; taking over" in capsys.readouterr().err
+        assert not lock.exists()
+
+
+def test_a_lock_is_held_however_long_nothing_is_written_into_it(tmp_path):
+    file = tmp_path / ".p.lock"
+    with run_lock(tmp_path / "p"):
+        os.utime(file, (1, 1))
+        with (
+            pytest.raises(UserError, match=f"in use by process {os.getpid()} on "),
+            run_lock(tmp_path / "p"),
+        ):
+            pass
+    with run_lock(tmp_path / "p"):
+        assert file.exists()
 
 
 def test_a_killed_run_holds_no_lock_through_its_loader_processes(tmp_path, pairs, capsys):
@@ -582,6 +603,13 @@ def test_a_file_system_without_locks_is_told_and_used(tmp_path, pairs, monkeypat
     run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
     assert "no locks on this file system" in capsys.readouterr().err
     assert [f.name for f in (tmp_path / "checkpoints").iterdir()] == ["p"]
+
+
+def test_a_run_begins_in_an_empty_folder_that_a_user_has_made_for_it(tmp_path, pairs, capsys):
+    (tmp_path / "checkpoints" / "p").mkdir(parents=True)
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p")
+    assert [f.name for f in (tmp_path / "checkpoints").iterdir()] == ["p"]
+    assert "the earlier run" not in capsys.readouterr().out
 
 
 def test_an_empty_folder_of_the_user_stays(tmp_path, pairs):
@@ -663,3 +691,17 @@ def test_the_checkpoint_that_a_run_goes_on_from_is_not_deleted(tmp_path, finishe
               "--save_epoch_freq", 100)  # fmt: skip
     numbers = [unit.number for unit in list_checkpoints(finished)]
     assert numbers[-1] == 1 and len(numbers) == 3
+
+
+def test_the_checkpoint_that_a_run_goes_on_from_is_kept_though_no_label_protects_it(
+    tmp_path, pairs
+):
+    """It is what a user comes back to if the session that went on from it goes wrong."""
+    often = ["--save_latest_freq", 1, "--save_epoch_freq", 100]
+    run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", *often)
+    run = tmp_path / "checkpoints" / "p"
+    begun = list_checkpoints(run)[0]
+    run_train("--name", "p", "--continue_train", *epochs(2), *CPU, *often)
+    units = {unit.number: unit for unit in list_checkpoints(run)}
+    assert units.keys() == {begun.number, begun.number + 4, begun.number + 5}
+    assert units[begun.number].labels == ["latest"] and not units[begun.number].damage()

@@ -190,6 +190,19 @@ def test_entries_of_another_version_are_not_used_and_take_no_room(tmp_path, capf
     assert "1 files are of another version" in told.out and old.stat().st_size == 40_000
 
 
+@pytest.mark.parametrize("suffix", ["png", "bmp"])
+def test_a_replaced_image_of_the_same_time_is_read_anew(tmp_path, suffix):
+    """`cp -p` keeps the time of what it copies; a BMP of the same size has as many bytes, too."""
+    (tmp_path / "train").mkdir()
+    file = tmp_path / "train" / f"0.{suffix}"
+    flags = ["--cache", "disk", "--cache_dir", tmp_path / "kept"]
+    for number in (3, 4):
+        photo(number, (96, 48)).save(file)
+        os.utime(file, ns=(10**18, 10**18))
+        plain = batches(tmp_path, "aligned", "--cache", "off")
+        assert equal(batches(tmp_path, "aligned", *flags), plain)
+
+
 def test_a_cache_folder_that_cannot_be_is_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="--cache_dir .*file: .*; give a folder"):

@@ -122,8 +122,10 @@ def test_folders_are_searched_in_depth_by_extension_and_without_loops(tmp_path):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     (tmp_path / "linked").symlink_to(tmp_path / "a")
+    (tmp_path / "elsewhere").write_bytes(b"")
+    (tmp_path / "4.png").symlink_to(tmp_path / "elsewhere")
     names = [os.path.basename(path) for path in make_dataset(str(tmp_path))]
-    assert sorted(names) == ["1.JPG", "2.tiff", "3.png"]
+    assert sorted(names) == ["1.JPG", "2.tiff", "3.png", "4.png"]
     assert len(make_dataset(str(tmp_path), 2)) == 2
 
 
@@ -284,6 +286,17 @@ def test_the_wrong_folder_or_mode_is_recognised(tmp_path, make, mode, words):
             file.rename(file.with_name("photo_" + file.name))
     with pytest.raises(UserError, match=words):
         first(root, mode)
+
+
+def test_an_image_that_is_a_link_is_read(tmp_path):
+    """As data sets are put together from a store that others share."""
+    make_single(tmp_path / "store", 1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "first.png").symlink_to(tmp_path / "store" / "0.png")
+    linked, own = (first(tmp_path / name, "single", "--preprocess", "none", "--no_flip")
+                   for name in ("mine", "store"))  # fmt: skip
+    assert linked["A_paths"] == str(tmp_path / "mine" / "first.png")
+    assert torch.equal(linked["A"], own["A"])
 
 
 def test_a_link_to_nowhere_and_other_files_are_said(tmp_path, capsys):

@@ -49,6 +49,16 @@ def test_discriminator_agrees_with_the_reference(entry):
         assert_output(net.eval()(image), entry["eval_output"])
 
 
+@pytest.mark.parametrize(("netG", "layers"), [("unet_256", 3), ("unet_128", 2),
+                                              ("resnet_9blocks", 9)])  # fmt: skip
+def test_dropout_leaves_out_half(netG, layers):
+    """Isola et al. 2017, section 6.1.1."""
+    with torch.device("meta"):
+        net = networks.define_G(3, 3, 8, netG, "batch", use_dropout=True)
+    found = [module for module in net.modules() if isinstance(module, nn.Dropout)]
+    assert [module.p for module in found] == [0.5] * layers
+
+
 def test_full_size_networks_have_the_published_number_of_parameters():
     for name, count in golden()["parameter_counts_ngf64"].items():
         with torch.device("meta"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -104,9 +103,11 @@ class Checkpointer:
         alone = distributed.world_size() == 1  # the others are not here to save together
         mended = type(error) is UserError or getattr(error, "errno", None) in CANNOT_WRITE
         if mended and self.steps and alone and not self.in_step:
-            with contextlib.suppress(SaveError):  # the first failure is what is told
+            try:
                 self.save(at_once=True)
                 say(f"stopped in {self._where()}, saved; go on with:\n{self.run.resume_command}")
+            except SaveError as failure:  # what ended the run is the error
+                warn(str(failure))
         failure = self._wait_for_save()
         if failure is not None and error is None:
             raise failure

@@ -109,8 +109,17 @@ def _touches_its_file(file: Path, holder: dict) -> bool:
     with contextlib.suppress(OSError):  # no /proc: the time has to do
         here = socket.gethostname(), os.readlink("/proc/self/ns/pid")
         if here == (holder.get("host"), holder.get("space")):
-            return Path(f"/proc/{holder.get('pid')}").exists()
+            return _start_of(holder.get("pid")) == holder["started"]
     return True
+
+
+def _start_of(pid: object) -> str | None:
+    """When a process of this machine began, in the system's ticks: one that was given its pid anew
+    began later. None if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return None
 
 
 def make_room(run_dir: str | Path, overwrite: bool, keep: bool = False) -> None:

@@ -18,7 +18,7 @@ from tests.helpers import train as run_train
 from tests.test_resume import PIX2PIX, epochs, stop_at
 from util.checkpoints.checkpoint import list_checkpoints, save_checkpoint
 from util.checkpoints.weights import to_bytes
-from util.errors import SaveError
+from util.errors import SaveError, UserError
 from util.record import RunInfo
 from util.threads import MOST, BackgroundThread
 from util.training.checkpointer import Checkpointer, Progress
@@ -176,6 +176,38 @@ def test_a_run_that_breaks_off_leaves_the_checkpoint_that_was_on_its_way(pairs, 
     with pytest.raises(RuntimeError, match="of ours"):
         run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "p", "--save_latest_freq", 3)
     assert saved(Path("checkpoints/p")) == [3]
+
+
+@pytest.mark.parametrize(("mistake", "told"), [
+    (RuntimeError("a mistake of ours"), ()),
+    (UserError("x.png: cannot be read"), ("error: x.png: cannot be read",)),
+])  # fmt: skip
+def test_a_save_that_fails_while_a_run_breaks_off_is_told(
+    pairs, monkeypatch, capsys, mistake, told
+):
+    """Of a bug and of a user's error: both the failure, and that nothing was saved."""
+
+    def save(*args, **kwargs):
+        raise SaveError("0001: checkpoint not saved")
+
+    def advance(self, samples, real=Checkpointer.advance):
+        before = real(self, samples)
+        if self.progress.images == 2:
+            raise mistake
+        return before
+
+    monkeypatch.setattr(SAVE, save)
+    monkeypatch.setattr("util.training.checkpointer.RETRY_S", 0)
+    monkeypatch.setattr(Checkpointer, "advance", advance)
+    flags = [*pairs, *PIX2PIX, *epochs(1), "--name", "p", "--save_latest_freq", 1]
+    if told:
+        run_train(*flags, expect=1)
+    else:
+        with pytest.raises(RuntimeError, match="of ours"):
+            run_train(*flags)
+    text = capsys.readouterr()
+    assert "warning: 0001: checkpoint not saved\n" in text.err and "saved; go on" not in text.out
+    assert tuple(text.err.splitlines()[-1:])[: len(told)] == told
 
 
 def test_a_failure_beside_the_training_is_tried_again_there_and_told_later(
