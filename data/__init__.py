@@ -48,6 +48,9 @@ def create_dataset(opt: argparse.Namespace, singles: bool = False) -> Loader:
     dataset = kind(opt)
     told_later = singles or (not opt.isTrain and opt.batch_size == 1)
     sizes = {} if told_later else check(opt, dataset)  # test tells of each file on its page
+    if told_later and dataset.reads_pairs and len(dataset.checked_files()) > 1:
+        for line in look_at(dataset.expected()).doubts:  # which only two files show
+            warn(f"--dataroot {opt.dataroot}: {line}")
     if opt.isTrain:  # test reads each image once
         dataset.cache = cache_of(opt, dataset)
     order = Order(

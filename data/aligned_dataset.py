@@ -4,9 +4,10 @@ import argparse
 import functools
 import os
 
-from data.base_dataset import BaseDataset, get_params
+from data.base_dataset import SIDES, BaseDataset
 from data.layout import domain_folders
 from data.pairs import Pair, pair_by_stem, read_pairs
+from data.samples import REMEDY, differ, refuse_another_size
 from data.standard import standard
 from util.errors import BadImage, warn
 from util.images.header import Header
@@ -42,18 +43,19 @@ class AlignedDataset(BaseDataset):
         """
         A_path, B_path = self.pairs[index]
         if self.AB_paths:
-            A, B = self.cached(A_path, "AB", lambda: self._halves(A_path))
+            kept = self.cached(A_path, "AB", lambda: self._halves(A_path))
+            A, B = (
+                Picture(p.held, p.info | {"side": side})
+                for p, side in zip(kept, SIDES, strict=True)
+            )
         else:
             A, B = self.read(A_path, "A"), self.read(B_path, "B")
-            if A.size != B.size:
-                A_size, B_size = A.info["full"], B.info["full"]
-                raise BadImage(A_path, _differ(A_size, B_path, B_size), REMEDY)
+        refuse_another_size(A, B)
         return {"A": A, "B": B, "A_paths": A_path, "B_paths": B_path}
 
     def augment(self, sample: dict) -> dict:
-        """One crop and one flip for both: tensors (C, H, W), uint8 or float32 in [0, 1]."""
-        params = get_params(self.opt, sample["A"].info["full"])
-        return sample | {side: self.crop_and_flip(sample[side], params) for side in "AB"}
+        """One crop and one flip for both, and for all that a plug-in's `load` adds to them."""
+        return self.augment_together(sample)
 
     def _halves(self, path: str) -> list[Picture]:
         left = right = self.picture(path, "A")
@@ -103,11 +105,38 @@ class AlignedDataset(BaseDataset):
                 if not (A in headers and B in headers):
                     continue
                 if resized(headers[A].size) != resized(headers[B].size):
-                    found[A] = f"{_differ(headers[A].size, B, headers[B].size)}; {REMEDY}"
+                    found[A] = f"{differ(headers[A].size, B, headers[B].size)}; {REMEDY}"
         return found
 
+    def checked_doubts(self, headers: dict[str, Header]) -> list[str]:
+        """Pairs of two sizes, which `--preprocess` brings to one."""
+        if self.AB_paths:
+            return []
+        pairs = [(A, B) for A, B in self.pairs if A in headers and B in headers]
+        unequal = [(A, B) for A, B in pairs if headers[A].size != headers[B].size]
+        unequal = [(A, B) for A, B in unequal
+                   if self.size_after_resize(headers[A].size)
+                   == self.size_after_resize(headers[B].size)]  # fmt: skip
+        squashed = [(A, B) for A, B in unequal if _other_shape(headers[A].size, headers[B].size)]
+        if not unequal:
+            return []
+        A, B = (squashed or unequal)[0]
+        sizes = differ(headers[A].size, B, headers[B].size)
+        width, height = self.size_after_resize(headers[A].size)
+        count = f"{len(squashed or unequal)} of {len(pairs)} pairs"
+        both = f"--preprocess {self.opt.preprocess} makes both {width}x{height} px"
+        if not squashed:
+            return [f"{count} are of two sizes, e.g. {A}: {sizes}; {both}"]
+        return [
+            f"{count} are of two shapes, e.g. {A}: {sizes}; {both}: one is squashed against the "
+            "other, and places in A are not those in B; cut them to one shape first"
+        ]
 
-REMEDY = "make them equal, or use --preprocess resize_and_crop"
+
+def _other_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether width / height differs by more than what rounding to whole px explains."""
+    (a, b), (c, d) = size, other
+    return abs(a * d - b * c) > max(a, b, c, d)
 
 
 def _odd(size: tuple[int, int]) -> str:
@@ -115,7 +144,3 @@ def _odd(size: tuple[int, int]) -> str:
         f"{size[0]}x{size[1]} px has no two halves; aligned files hold A and B of equal width "
         "side by side"
     )
-
-
-def _differ(A_size: tuple[int, int], B_path: str, B_size: tuple[int, int]) -> str:
-    return f"{A_size[0]}x{A_size[1]} px, but its partner {B_path} has {B_size[0]}x{B_size[1]}"

@@ -15,26 +15,32 @@ from data.cache import Cache
 from data.check import Expected
 from data.image_folder import IMG_EXTENSIONS, list_images, subfolders
 from data.layout import hint, parent_hint
+from data.samples import pictures_in, refuse_another_size
 from data.standard import is_standard, standard
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
 from util.images.header import Header
 from util.images.picture import Picture, in_range
-from util.images.read import range_of, read_picture
+from util.images.read import decode_picture, range_of, read_bytes
 from util.lazy import torch
+
+SIDES = ("A", "B")
 
 
 class BaseDataset(ABC):
     """Extend this in data/<name>_dataset.py, class <Name>Dataset; see docs/new_dataset.md.
 
-    A sample is a dict: "A" (and "B") float tensors (C, H, W) in [-1, 1], "A_paths" a string. It is
-    made in three steps, `load`, `augment` and `normalize`, or by a `__getitem__` of your own.
+    A sample is a dict: "A" (and "B", and as many more as you like) float tensors (C, H, W) in
+    [-1, 1], "A_paths" a string. It is made in three steps, `load`, `augment` and `normalize`, or by
+    a `__getitem__` of your own.
     """
 
     cache: Cache | None = None  # of `--cache`
     images_per_file = 1  # of equal width, side by side
     no_use_for: dict[str, str] = {}  # as of a model, see models/base_model.py
     reads_pairs = False  # whether `--pairs` has a meaning
+    # Of images besides A and B; one that is not named is grey or coloured, as its file.
+    image_channels: dict[str, int] = {}
 
     def __init__(self, opt: argparse.Namespace) -> None:
         self.opt = opt
@@ -65,31 +71,57 @@ class BaseDataset(ABC):
         )
 
     def augment(self, sample: dict) -> dict:
-        """What chance decides, here crop and flip, of each image alone: pictures become tensors
-        (C, H, W), uint8 where the file has 8 bits, else float32 in [0, 1]."""
-        cropped = {side: self.crop_and_flip(sample[side]) for side in "AB" if side in sample}
+        """What chance decides, here crop and flip: A and B each by itself, all further images as A.
+        Pictures become tensors as `crop_and_flip` gives them."""
+        together = [name for name in pictures_in(sample) if name != "B"]
+        params = None if together in ([], ["A"]) else self.draw(sample[together[0]])
+        cropped = {
+            name: self.crop_and_flip(sample[name], params if name in together else None, name)
+            for name in pictures_in(sample)
+        }
         return sample | cropped
+
+    def augment_together(self, sample: dict) -> dict:
+        """One crop and one flip for all images of a sample, of one size; see `crop_and_flip`.
+
+        Raises:
+            BadImage: they differ in size.
+        """
+        names = pictures_in(sample)
+        params = self.draw(sample[names[0]])
+        for name in names:
+            refuse_another_size(sample[names[0]], sample[name])
+        return sample | {name: self.crop_and_flip(sample[name], params, name) for name in names}
+
+    def draw(self, image: Picture | Image.Image) -> dict:
+        """`get_params` for an image of `load`, which is resized already."""
+        return get_params(self.opt, image.info.get("full", image.size))
 
     def normalize(self, batch: dict) -> dict:
         """One sample of `augment`, (C, H, W), or a batch of them, (N, C, H, W), on any device ->
-        its images as float32 in [-1, 1]."""
-        return batch | {side: in_range(batch[side]) for side in "AB" if side in batch}
+        its A and B as float32 in [-1, 1]."""
+        return batch | {side: in_range(batch[side]) for side in SIDES if side in batch}
 
     # What the check before training asks for; see data/check.py.
 
     @standard
     def checked_files(self) -> dict[str, list[str]]:
-        """Side ("A", "B", or "AB" for both in one file) -> its image files, for the check before
-        training. A dataset that reads its files in its own way names none."""
+        """Image ("A", "B", any other name, or "AB" for both in one file) -> its files, for the
+        check before training. A dataset that reads its files in its own way names none."""
         return {}
 
     def checked_channels(self, side: str) -> set[int]:
         """How many channels the images of a side of `checked_files()` have to give."""
-        return {self.channels()["AB".index(letter)] for letter in side}
+        names = SIDES if side == "AB" else (side,)
+        return {nc for name in names if (nc := self.channels_of(name)) is not None}
 
     def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
         """File -> what is wrong with it, as far as only this dataset knows."""
         return {}
+
+    def checked_doubts(self, headers: dict[str, Header]) -> list[str]:
+        """What may be meant, but is worth a warning, as far as only this dataset knows."""
+        return []
 
     def expected(self) -> Expected:
         """All that the check before training has to know."""
@@ -101,6 +133,7 @@ class BaseDataset(ABC):
             value_range=self.opt.value_range,
             channels={side: self.checked_channels(side) for side in files} if holds else None,
             problems=self.checked_problems,
+            doubts=self.checked_doubts,
             size_after=self.size_after,
         )
 
@@ -143,15 +176,28 @@ class BaseDataset(ABC):
         """Channels of the images in A and in B, whichever of them the network takes as input."""
         return oriented(self.opt.direction, self.opt.input_nc, self.opt.output_nc)
 
+    def channels_of(self, side: str) -> int | None:
+        """Channels of the images of a side; None: grey or coloured, as each file is."""
+        return dict(zip(SIDES, self.channels(), strict=True)).get(
+            side, self.image_channels.get(side)
+        )
+
     @standard
     def picture(self, path: str, side: str) -> Picture:
-        """The image of one side, "A" or "B", upright, with the channels that the networks expect.
+        """The image of one side, upright: A and B with the channels that the networks expect, any
+        other with those of `image_channels`.
 
         Raises:
             BadImage: it cannot be read, or has other channels.
         """
-        nc = self.channels()["AB".index(side)]
-        return read_picture(path, nc, range_of(self.opt.value_range, side), self.min_decode_size())
+        return self.decode(path, read_bytes(path), side)
+
+    def decode(self, path: str, data: bytes, side: str) -> Picture:
+        """`picture` of bytes that are at hand."""
+        nc, value_range = self.channels_of(side), range_of(self.opt.value_range, side)
+        picture = decode_picture(path, data, nc, value_range, self.min_decode_size())
+        picture.info["side"] = side
+        return picture
 
     def min_decode_size(self) -> tuple[int, int] | None:
         """(width, height) px that are enough of a file, with `--fast_decode`."""
@@ -162,7 +208,8 @@ class BaseDataset(ABC):
     def read(self, path: str, side: str) -> Picture:
         """The image of one side, resized by `--preprocess`, from the cache if it is there;
         `info["full"]` is its size before."""
-        return self.cached(path, side, lambda: [self.resize(self.picture(path, side), side)])[0]
+        (kept,) = self.cached(path, side, lambda: [self.resize(self.picture(path, side), side)])
+        return Picture(kept.held, kept.info | {"side": side})
 
     def cached(self, path: str, side: str, make: Callable[[], list[Picture]]) -> list[Picture]:
         """What `make` makes of a file, by way of `--cache`."""
@@ -176,15 +223,23 @@ class BaseDataset(ABC):
         return Picture(picture.held, info)
 
     def crop_and_flip(
-        self, image: Picture | Image.Image, params: dict | None = None
+        self, image: Picture | Image.Image, params: dict | None = None, side: str = "A"
     ) -> torch.Tensor:
-        """The part of `--preprocess` that chance decides, or `params`. Returns: (C, H, W),
-        uint8 where the file has 8 bits, else float32 in [0, 1]."""
+        """The part of `--preprocess` that chance decides, or `params`.
+
+        Args:
+            side: of an image that `read` or `picture` have not given.
+
+        Returns: (C, H, W) of A and B, uint8 where the file has 8 bits, else float32 in [0, 1], for
+            `normalize` works faster on a whole batch; any other image is float32 in [-1, 1].
+        """
+        side = image.info.get("side", side)
         for step in transforms.cropping_and_flipping(
             self.opt.preprocess, self.opt.crop_size, **_chance(self.opt, params)
         ):
             image = step(image)
-        return Picture.of(image).tensor()
+        tensor = Picture.of(image).tensor()
+        return tensor if side in SIDES else in_range(tensor)
 
     def size_after_resize(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) px of an image by `--preprocess`, before it is cropped."""

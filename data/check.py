@@ -27,11 +27,12 @@ class Expected:
     """What a data set expects of its files.
 
     Args:
-        files: side ("A", "B", or "AB" for both in one file) -> its files.
+        files: image ("A", "B", any other name, or "AB" for both in one file) -> its files.
         value_range: `--value_range`.
         channels: side -> the numbers of channels that its files have to give; None: nothing is
             known of what becomes of the files, so they have to be readable and no more.
         problems: headers of the readable files -> file -> what is wrong with it.
+        doubts: the same -> what is worth a warning.
         size_after: (size of an image, its file) -> size by `--preprocess`; raises BadImage.
     """
 
@@ -39,6 +40,7 @@ class Expected:
     value_range: Sequence[float] | None
     channels: dict[str, set[int]] | None
     problems: Callable[[dict[str, Header]], dict[str, str]]
+    doubts: Callable[[dict[str, Header]], list[str]]
     size_after: Callable[[Size, str], Size]
 
 
@@ -53,6 +55,7 @@ class Findings:
         sizes: (width, height) px after `--preprocess` -> one of the files that come to it.
         mixed: two files of one side that come to different sizes.
         halved: files hold A and B side by side.
+        doubts: what is worth a warning, as far as only the data set knows.
     """
 
     looked_at: tuple[int, int] = (0, 0)
@@ -61,6 +64,7 @@ class Findings:
     sizes: dict[Size, str] = field(default_factory=dict)
     mixed: tuple[tuple[Size, str], tuple[Size, str]] | None = None
     halved: bool = False
+    doubts: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
         """Sizes and depths, the most frequent first."""
@@ -76,7 +80,11 @@ def look_at(expected: Expected, workers: int = 0) -> Findings:
         workers: processes that decode every file; 0 reads the headers only, of at most MOST_FILES.
     """
     sides = {side: list(dict.fromkeys(paths)) for side, paths in expected.files.items()}
-    ranges = {p: range_of(expected.value_range, side[0]) for side in sides for p in sides[side]}
+    ranges = {
+        path: range_of(expected.value_range, "A" if side == "AB" else side)
+        for side, paths in sides.items()
+        for path in paths
+    }
     step = 1 if workers else -(-len(ranges) // MOST_FILES) or 1
     looked = dict(itertools.islice(ranges.items(), 0, None, step))
     found = Findings((len(looked), len(ranges)), halved="AB" in sides)
@@ -86,6 +94,7 @@ def look_at(expected: Expected, workers: int = 0) -> Findings:
         return found
     for path, why in expected.problems(found.headers).items():
         found.bad.setdefault(path, f"{path}: {why}")
+    found.doubts = expected.doubts(found.headers)
     for side, side_paths in sides.items():
         _fit(found, side, [p for p in side_paths if p in found.headers], expected)
     return found
@@ -108,7 +117,12 @@ def refuse_bad(found: Findings) -> None:
 
 
 def doubts(found: Findings, mode: str) -> list[str]:
-    """What may be meant, but looks like another layout than `--dataset_mode`'s."""
+    """What may be meant, but is worth a warning; first what looks like another layout than
+    `--dataset_mode`'s."""
+    return _doubts_of_layout(found, mode) + found.doubts
+
+
+def _doubts_of_layout(found: Findings, mode: str) -> list[str]:
     sizes = [header.size for header in found.headers.values()]
     if len(sizes) < 2:
         return []

@@ -14,7 +14,7 @@ from typing import Any
 from data.base_dataset import BaseDataset, get_params
 from util.errors import UserError, choose
 from util.images.picture import Picture
-from util.images.read import decode_picture, range_of, read_bytes
+from util.images.read import read_bytes
 
 
 class HuggingfaceDataset(BaseDataset):
@@ -87,10 +87,7 @@ class HuggingfaceDataset(BaseDataset):
         cell = self.rows[place][self.columns[side]]
         name = cell["path"] or f"{self.columns[side]}_{place:06d}.png"
         data = cell["bytes"] if cell["bytes"] is not None else read_bytes(name)
-        nc = self.channels()["AB".index(side)]
-        return name, decode_picture(
-            name, data, nc, range_of(self.opt.value_range, side), self.min_decode_size()
-        )
+        return name, self.decode(name, data, side)
 
 
 def _library() -> ModuleType:

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
+from data.samples import BAD, checked_sample, collate
 from data.standard import is_standard
 from data.workers import batches_of, begin_worker, no_word_of_cores
 from util.errors import BadImage, UserError, warn
-from util.images.picture import in_unit
 from util.lazy import torch
 from util.seed import mix, seeded
 from util.tensors import tensors_in, with_tensors
 
 Position = tuple[int, int]  # (epoch, index of the sample)
-BAD = "bad_images"  # in a batch: file -> what is wrong with it
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,20 @@ class SeededDataset:
 
     Args:
         make: from an index to its sample.
+        name: of the dataset's class, for messages.
         size: samples in use.
     """
 
     def __init__(
-        self, make: Callable[[int], dict], seed: int, size: int, skip: bool, replace: bool
+        self,
+        make: Callable[[int], dict],
+        name: str,
+        seed: int,
+        size: int,
+        skip: bool,
+        replace: bool,
     ) -> None:
-        self.make, self.seed, self.size = make, seed, size
+        self.make, self.name, self.seed, self.size = make, name, seed, size
         self.skip, self.replace = skip, replace
 
     def __getitem__(self, position: Position) -> dict:
@@ -114,7 +120,8 @@ class SeededDataset:
         for place in range(index, index + (self.size if self.replace else 1)):
             try:
                 with seeded(mix(self.seed, epoch, place % self.size)):
-                    return self.make(place % self.size) | ({BAD: bad} if bad else {})
+                    sample = checked_sample(self.make(place % self.size), self.name)
+                return sample | ({BAD: bad} if bad else {})
             except BadImage as error:
                 if not self.skip:
                     return {"error": str(error)}
@@ -124,35 +131,6 @@ class SeededDataset:
         if not self.replace:
             return {BAD: bad}
         return {"error": f"no image can be used; {next(iter(bad.values()))}"}
-
-
-def collate(samples: list[dict], normalize: Callable[[dict], dict] | None = None) -> dict:
-    """Stack samples to a batch; `{"error": message}` if one failed or the sizes differ. A batch
-    without images holds nothing but the bad ones.
-
-    Args:
-        normalize: from a batch as the samples are to one with images in [-1, 1].
-    """
-    for sample in samples:
-        if "error" in sample:
-            return sample
-    bad = {path: why for sample in samples for path, why in sample.pop(BAD, {}).items()}
-    samples = [sample for sample in samples if sample]
-    if not samples:
-        return {BAD: bad}
-    for name, value in samples[0].items():
-        shapes = {tuple(s[name].shape) for s in samples if isinstance(value, torch.Tensor)}
-        if len(shapes) > 1:
-            sizes = ", ".join(f"{shape[-1]}x{shape[-2]}" for shape in sorted(shapes))
-            return {
-                "error": f"--batch_size {len(samples)}: images of different sizes ({sizes} px) do "
-                "not stack; use --batch_size 1, or --preprocess resize_and_crop"
-            }
-        if len({s[name].dtype for s in samples if isinstance(value, torch.Tensor)}) > 1:
-            for sample in samples:  # of 8 bits, and of more
-                sample[name] = in_unit(sample[name])
-    batch = torch.utils.data.default_collate(samples)
-    return (normalize(batch) if normalize else batch) | ({BAD: bad} if bad else {})
 
 
 def checked(batch: dict) -> dict:
@@ -191,13 +169,15 @@ class Loader:
             make, normalize = functools.partial(_before_normalize, dataset), dataset.normalize
         # On a CPU by whoever reads the images, which costs the training no time.
         self.normalize = None if on_cpu else normalize
-        self.stack = functools.partial(collate, normalize=normalize if on_cpu else None)
+        name = type(dataset).__name__
+        on_stacking = normalize if on_cpu else None
+        self.stack = functools.partial(collate, normalize=on_stacking, dataset=name)
         skip = reading.bad_images == "skip"
         together = 1 if reading.singles else batch_size  # that a worker hands over
         workers = min(reading.num_threads, math.ceil(len(self) / together))
         with no_word_of_cores():
             self.loader = torch.utils.data.DataLoader(
-                SeededDataset(make, order.seed, self.sampler.size, skip, reading.replace_bad),
+                SeededDataset(make, name, order.seed, self.sampler.size, skip, reading.replace_bad),
                 batch_size=together,
                 sampler=self.sampler,
                 num_workers=workers,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from models import networks
+from models.checks import images_in, loss_in, picture_in
 from models.compute.optimizer import align_with_weights, prepare_optimizer
 from models.discriminators import check_discriminator_size
 from models.generators import GENERATORS, check_generator_size, check_image_sizes
@@ -134,17 +135,24 @@ class BaseModel(StatefulModel, ABC):
 
     def source_and_target(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch's images as `--direction` orients them, on the device, and `image_paths`."""
-        o, (source, target) = self.opt, oriented(self.opt.direction, "A", "B")
-        for name in (source, target, f"{source}_paths", f"{target}_paths"):
-            if name not in batch:
-                raise UserError(
-                    f"--dataset_mode {o.dataset_mode} gives no {name!r}, which --model {o.model} "
-                    "needs; use the model's own mode, or test.py --model test for one folder"
-                )
-        self.image_paths = batch[f"{source}_paths"]
+        source, target = oriented(self.opt.direction, "A", "B")
+        images = self.images(batch, source), self.images(batch, target)
         for name in (source, target) if self.isTrain else ():
             self.check_sizes({tuple(batch[name].shape[:1:-1]): batch[f"{name}_paths"][0]})
-        return self.to_device(batch[source]), self.to_device(batch[target])
+        self.image_paths = batch[f"{source}_paths"]
+        return images
+
+    def images(self, batch: dict, name: str, channels: int | None = None) -> torch.Tensor:
+        """The batch's images of one name, (N, C, H, W) in [-1, 1], on the device.
+
+        Args:
+            channels: that they have to have; None: any number.
+
+        Raises:
+            UserError: the batch holds no images of that name, or none of their files.
+        """
+        giver, taker = f"--dataset_mode {self.opt.dataset_mode}", f"--model {self.opt.model}"
+        return self.to_device(images_in(batch, name, channels, giver, taker))
 
     def check_sizes(self, found: dict[tuple[int, int], str]) -> None:
         """Raise UserError if training cannot take a size: (width, height) px -> a file of it."""
@@ -188,11 +196,12 @@ class BaseModel(StatefulModel, ABC):
     def current_losses(self) -> dict[str, torch.Tensor | float]:
         """Like get_current_losses, without waiting for the device."""
         losses = self._look_up("loss_names", "loss_")
-        return {k: v.detach() if isinstance(v, torch.Tensor) else v for k, v in losses.items()}
+        return {k: loss_in(type(self).__name__, k, v) for k, v in losses.items()}
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:
         """Name -> images (N, C, H, W) in [-1, 1], for the names in `visual_names`."""
-        return self._look_up("visual_names", "")
+        visuals = self._look_up("visual_names", "")
+        return {k: picture_in(type(self).__name__, k, v) for k, v in visuals.items()}
 
     def _look_up(self, list_name: str, prefix: str) -> dict[str, Any]:
         """Name -> attribute, for the names of one of the lists."""

@@ -150,7 +150,7 @@ class NeuralStyleModel(BaseModel):
         self.image_paths = input["A_paths"]
         if self.image_paths[0] != self.path or self.step == self.steps_per_image:
             self.path, self.step, self.begun = self.image_paths[0], 0, -1
-            self.whole = self.to_device(input["A"]).expand(-1, 3, -1, -1)  # in its largest size
+            self.whole = self.images(input, "A").expand(-1, 3, -1, -1)  # in its largest size
         if self.interrupted:
             self._take_up(self.interrupted)
         elif self.step % self.steps_per_size == 0 and self.begun != self.step:

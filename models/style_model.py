@@ -103,7 +103,7 @@ class StyleModel(BaseModel):
         return state
 
     def set_input(self, input: dict) -> None:
-        self.real_A = self.to_device(input["A"])
+        self.real_A = self.images(input, "A")
         self.image_paths = input["A_paths"]
 
     def forward(self) -> None:

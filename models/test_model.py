@@ -64,13 +64,8 @@ class TestModel(BaseModel):
         setattr(self, "net" + name, self.netG)  # under the name that its file has
 
     def set_input(self, input: dict) -> None:
-        self.real = self.to_device(input["A"])
+        self.real = self.images(input, "A", self.opt.input_nc)
         self.image_paths = input["A_paths"]
-        if self.real.shape[1] != self.opt.input_nc:
-            raise UserError(
-                f"{self.image_paths[0]}: {self.real.shape[1]} channels, but the network takes "
-                f"--input_nc {self.opt.input_nc}; use --dataset_mode single on one folder"
-            )
 
     def forward(self) -> None:
         self.fake = self.netG(self.real)

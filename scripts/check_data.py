@@ -99,7 +99,7 @@ class Sheet:
 def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
     """Write a small picture; False if the file's values cannot be shown."""
     try:
-        picture = dataset.picture(path, side[0])
+        picture = dataset.picture(path, "A" if side == "AB" else side)
     except BadImage:
         return False
     image = get_transform(argparse.Namespace(**KEEP), None)(picture)[None]

@@ -10,7 +10,7 @@ import data
 import models
 from options import test_options, train_options
 from scripts.write_options_reference import all_names, names_on, reference
-from tests.helpers import ROOT, TINY, make_aligned, photo, script
+from tests.helpers import ROOT, TINY, make_aligned, make_single, photo, script
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.downloads import get_data
@@ -110,7 +110,7 @@ def test_the_examples_of_the_guides_run(tmp_path, monkeypatch):
     for package, page, *names in (
         (models, "new_model", "blur_model"),
         (models, "new_generator", "tiny_generator"),
-        (data, "new_dataset", "noisy_dataset", "negative_dataset"),
+        (data, "new_dataset", "noisy_dataset", "masked_dataset", "negative_dataset"),
     ):
         guide = (ROOT / "docs" / f"{page}.md").read_text()
         folder = tmp_path / "plugins" / package.__name__
@@ -121,6 +121,10 @@ def test_the_examples_of_the_guides_run(tmp_path, monkeypatch):
     root = make_aligned(tmp_path / "D", 2)
     flags = ["--dataroot", root, "--name", "try", "--model", "blur", "--netG", "tiny", *TINY]
     run_train(*flags, "--dataset_mode", "negative", "--dry_run")
+    masks = make_single(root / "trainM", 2)
+    run_train(*flags, "--dataset_mode", "masked", "--dry_run")
+    (masks / "1.png").unlink()
+    run_train(*flags, "--dataset_mode", "masked", "--dry_run", expect=2)
     run_train(*flags, "--dataset_mode", "noisy", "--n_epochs", 1, "--n_epochs_decay", 0)
     run_test("--dataroot", root, "--name", "try", "--gpu_ids", -1)
     shown = {p.name for p in (tmp_path / "results" / "try" / "test_latest" / "images").iterdir()}

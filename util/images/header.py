@@ -43,6 +43,12 @@ class Header:
     channels_first: bool = False
     mode: str = ""
 
+    @property
+    def own_channels(self) -> int:
+        """Without alpha if the rest is grey or colour."""
+        colours = self.channels - 1 if self.alpha else self.channels
+        return colours if colours in (1, 3) else self.channels
+
     def gives(self, channels: int) -> bool:
         """Whether `read_picture` can make so many channels of it."""
         colours = self.channels - 1 if self.alpha else self.channels

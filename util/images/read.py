@@ -24,8 +24,9 @@ Range = tuple[float, float]  # values that stand for -1 and 1
 
 
 def range_of(flag: Sequence[float] | None, side: str) -> Range | None:
-    """What `--value_range LOW HIGH [LOW_B HIGH_B]` says about side "A" or "B"."""
-    if flag is None:
+    """What `--value_range LOW HIGH [LOW_B HIGH_B]` says about a side; four numbers say nothing of
+    images besides A and B."""
+    if flag is None or (side not in ("A", "B") and len(flag) > 2):
         return None
     return tuple(flag[-2:]) if side == "B" else tuple(flag[:2])
 
@@ -55,11 +56,11 @@ def read_bytes(path: str) -> bytes:
 
 def read_picture(
     path: str,
-    channels: int,
+    channels: int | None,
     value_range: Range | None = None,
     min_size: tuple[int, int] | None = None,
 ) -> Picture:
-    """Read an image, upright, with so many channels.
+    """Read an image, upright, with so many channels; None: grey or coloured, as it is.
 
     1 and 3 are made from each other and from what has alpha, which is laid on white; with 2 and 4
     an alpha channel is kept; any other number has to be the file's own.
@@ -82,12 +83,13 @@ def read_picture(
 def decode_picture(
     path: str,
     data: bytes,
-    channels: int,
+    channels: int | None,
     value_range: Range | None = None,
     min_size: tuple[int, int] | None = None,
 ) -> Picture:
     """`read_picture` of bytes that are at hand; `path` is their name."""
     header = read_header(path, data)
+    channels = channels or header.own_channels
     with _damage_told(path):
         image, turned = _decode(data, header, min_size)
         if header.deep:
