@@ -15,7 +15,7 @@ from typing import Any
 
 import data
 import models
-from options import checks, counts, types
+from options import checks, counts, runs
 from options.lives import Life
 from options.parser import OptionParser
 from options.saved import load_config, option_table, save_options
@@ -49,6 +49,12 @@ class BaseOptions(ABC):
         self.given: dict[str, Any] = {}  # flag -> what was given, where `opt` has what it led to
         self.run_name = ""  # of the run whose options are taken over
         self.from_run: dict[str, Any] = {}  # flag -> value taken over from it
+        self.lost: UserError | None = None  # the run that is to be taken up is not there
+        # While it is parsed: the command line without --help, what the config files hold, and the
+        # model and dataset that they name.
+        self.words: list[str] = []
+        self.configs: dict[str, dict[str, Any]] = {}
+        self.chosen: dict[str, str] = {}
 
     @property
     def values(self) -> dict[str, Any]:
@@ -128,14 +134,16 @@ class BaseOptions(ABC):
     def _gather(self, argv: list[str]) -> tuple[OptionParser, dict[str, dict], dict[str, Any]]:
         """(parser with all flags, config file -> values, the run's own options)."""
         parser = self.common_parser()
+        self.words = [word for word in argv if word not in ("-h", "--help")]
         with parser.before_plugins():
-            given = parser.explicit([word for word in argv if word not in ("-h", "--help")])[0]
-            configs = {file: load_config(file) for file in given.get("config", [])}
+            given = parser.explicit(self.words)[0]
+            self.configs = configs = {file: load_config(file) for file in given.get("config", [])}
             early = {}
             for file, values in configs.items():
                 known = {key: value for key, value in values.items() if key in parser.flags()}
                 early |= parser.from_config(known, file)
         early |= given
+        self.chosen = {key: early[key] for key in REGISTRIES.keys() & early.keys()}
         trained = self.run_options(parser.defaults() | early, early)
         for key, registry in REGISTRIES.items():
             own = self.run_layer(parser, trained, early)
@@ -154,27 +162,68 @@ class BaseOptions(ABC):
         Args:
             early: flag -> value as far as known, defaults included; given: without defaults.
         """
-        runs = Path(early["checkpoints_dir"])
-        pattern = glob.escape(early["name"]) + ("_*" if early["suffix"] else "")
-        found = {f.parent.name: load_config(f) for f in runs.glob(f"{pattern}/train_opt.yaml")}
-        if early["suffix"]:  # {flag}s in it were filled in with values that only the run knows
-            wanted = [early["name"], early["suffix"]]
+        place, name = Path(early["checkpoints_dir"]), early["name"]
+        pattern = glob.escape(name) + ("_*" if early["suffix"] else "")
+        found = {f.parent.name: load_config(f) for f in place.glob(f"{pattern}/train_opt.yaml")}
+        if early["suffix"]:  # {flag}s in it are filled in with values that the flags may not tell
+            wanted = [name, early["suffix"]]
             found = {
-                name: options
-                for name, options in found.items()
+                folder: options
+                for folder, options in found.items()
                 if [options.get("name"), options.get("suffix")] == wanted
-                or name == "_".join(wanted)
+                or folder == "_".join(wanted)
             }
-            meant = [n for n, o in found.items() if n == early["name"] + suffix_of(o | given)]
-            found = {name: found[name] for name in meant or found}
+            found = self.choose_run(found, early)
         if len(found) > 1:
             raise UserError(
                 f"--suffix {early['suffix']}: several runs fit: {', '.join(sorted(found))}; "
-                "give one of them as --name, without --suffix"
+                "give one of them as --name, without --suffix, or the flags that tell them apart"
             )
         for self.run_name, options in found.items():
             return options
         return {}
+
+    def choose_run(self, found: dict[str, dict], early: dict[str, Any]) -> dict[str, dict]:
+        """Those of several runs with one `--name` and `--suffix` that the given flags name; all of
+        them where they name none.
+
+        Args:
+            found: folder -> the run's options.
+            early: as of `run_options`.
+        """
+        given: dict[tuple, dict[str, Any]] = {}  # model and dataset -> values of their flags too
+        named = {}
+        for folder, options in found.items():
+            kind = tuple(options.get(key) for key in REGISTRIES)
+            if kind not in given:
+                given[kind] = self.known_values(early, options)[0]
+            if runs.fits(folder, options, given[kind]):
+                named[folder] = options
+        return named or found
+
+    def known_values(
+        self, early: dict[str, Any], trained: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(what config files and the command line give, the same and all defaults), with the flags
+        of model and dataset.
+
+        Args:
+            early: as of `run_options`.
+            trained: options of a run, which decide these two where nobody gives them.
+        """
+        parser, given = self.common_parser(), {}
+        parser.tells = False  # once is enough
+        wanted = {key: self.chosen.get(key, trained.get(key)) for key in REGISTRIES}
+        for key, registry in REGISTRIES.items():
+            name = wanted[key] or parser.get_default(key)
+            if name in registry.names():
+                self.add_plugin_flags(parser, registry, name)
+        for file, values in self.configs.items():
+            known = {key: value for key, value in values.items() if key in parser.flags()}
+            given |= parser.from_config(known, file)
+        given |= parser.explicit(self.words)[0]
+        given |= {key: early[key] for key in ("name", "suffix")}
+        return given, parser.defaults() | given
 
     def _set(self, who: str, decided: dict[str, Any]) -> None:
         """Take over values that were decided while parsing, and who decided them."""
@@ -193,13 +242,16 @@ class BaseOptions(ABC):
         if not opt.dataroot and opt.pairs:
             self._set(self.command, {"dataroot": str(Path(opt.pairs).parent)})
         if not opt.dataroot:
-            raise UserError("--dataroot is needed: the folder of the images")
+            raise self.lost or UserError("--dataroot is needed: the folder of the images")
+        if self.lost and Path(opt.dataroot).exists():  # else that is told first
+            raise self.lost
         if opt.seed is None:
             self._set("drawn", {"seed": _drawn_seed(opt)})
         if self.run_name == opt.name:  # given as the folder's name: keep both its parts
             self.given["name"] = opt.trained.get("name", opt.name)
             opt.suffix = opt.trained.get("suffix", opt.suffix)
-        self._resolve("name", self.run_name or opt.name + suffix_of(vars(opt)))
+        flags = {flag: vars(opt)[flag] for flag in self.set_by}
+        self._resolve("name", self.run_name or opt.name + runs.suffix_of(flags))
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)
         opt.epoch_label = epoch_label(opt.epoch, opt.load_iter)
 
@@ -263,15 +315,3 @@ def _chosen_device(opt: argparse.Namespace) -> torch.device:
     if several and distributed.world_size() == 1:
         warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
     return device
-
-
-def suffix_of(options: dict[str, Any]) -> str:
-    """What `--suffix` adds to the name, with {flag} filled in."""
-    if not options["suffix"]:
-        return ""
-    try:
-        return "_" + types.folder_name(options["suffix"].format(**options))
-    except (LookupError, ValueError, AttributeError, argparse.ArgumentTypeError) as error:
-        raise UserError(
-            f"--suffix {options['suffix']}: {error}; accepted: text with {{flag}}s, e.g. {{netG}}"
-        ) from None

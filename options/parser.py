@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from options import types
+from options import runs, types
 from options.counts import CountsWith, Needs, needs_of
 from options.lives import Life, declared, undeclared
 from util.errors import UserError, choose, did_you_mean, warn
@@ -97,6 +97,7 @@ class OptionParser(Declares, argparse.ArgumentParser):
         self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
         self._tables_open = False
+        self.tells = True  # of flags that a plug-in defines anew
         for name, kind in types.NAMED.items():
             self.register("type", name, kind)
 
@@ -135,7 +136,11 @@ class OptionParser(Declares, argparse.ArgumentParser):
         yield
         for dest in before.keys() & self.flags().keys():
             if before[dest] is not self.flags()[dest]:
-                warn(f"{who} defines --{dest} anew: its meaning and default are the plug-in's now")
+                if self.tells:
+                    warn(
+                        f"{who} defines --{dest} anew: its meaning and default are the plug-in's "
+                        "now"
+                    )
                 self.source[dest] = who
         for dest, action in self.flags().items():
             if dest not in self.builtin:
@@ -173,7 +178,8 @@ class OptionParser(Declares, argparse.ArgumentParser):
             self._defaults = defaults
             for action, default in action_defaults.items():
                 action.default = default
-        return vars(namespace), unknown
+        place = self.get_default("checkpoints_dir") or "."
+        return runs.located(vars(namespace), place), unknown
 
     def from_config(self, values: dict[str, Any], file: str) -> dict[str, Any]:
         """A config file's values, checked and converted like those of the command line."""

@@ -61,7 +61,7 @@ def add_shared_flags(parser: argparse.ArgumentParser, phase: str) -> None:
 # fmt: off
 def _add_run_flags(add: Add) -> None:
     add("--dataroot", life="machine", help="folder of the images (needed)")
-    add("--name", life="place", type=types.folder_name, default="experiment_name",
+    add("--name", life="place", type=types.run_name, default="experiment_name",
         help="the run's name: its folder in checkpoints_dir and results_dir")
     add("--checkpoints_dir", life="place", default="./checkpoints", help="where runs are kept")
     add("--suffix", life="place", default="",

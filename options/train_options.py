@@ -6,7 +6,7 @@ from typing import Any
 
 from models.losses import GAN_MODES
 from models.schedulers import LR_POLICIES
-from options import types
+from options import runs, types
 from options.base_options import REGISTRIES, BaseOptions
 from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
@@ -104,8 +104,28 @@ class TrainOptions(BaseOptions):
         return {k: v for k, v in trained.items() if k in lives and lives[k].resume != OWN}
 
     def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        wanted = early["continue_train"] or early["resume"]
-        return super().run_options(early, given) if wanted else {}
+        """The run's that is taken up; none for a new one, or if it is `lost`."""
+        if not (early["continue_train"] or early["resume"]):
+            return {}
+        options = super().run_options(early, given)
+        if options or early["resume"] == "auto":
+            return options
+        name = early["name"]
+        if early["suffix"]:
+            name += runs.suffix_of(self.known_values(early, {})[1])
+        if not runs.is_run(Path(early["checkpoints_dir"], name)):
+            flag = "--continue_train" if early["continue_train"] else "--resume"
+            self.lost = runs.missing(flag, name, early["checkpoints_dir"])
+        return {}
+
+    def choose_run(self, found: dict[str, dict], early: dict[str, Any]) -> dict[str, dict]:
+        """The one that a new training with the same command line would be, if it is there; with
+        `--resume auto` no other one, for then it is to be begun."""
+        new = self.known_values(early, {})[1]
+        if not runs.fields_of(early["suffix"]).issubset(new):  # the run has to tell the model
+            return super().choose_run(found, early)
+        exact = {folder: o for folder, o in found.items() if runs.fits(folder, o, new)}
+        return exact if exact or early["resume"] == "auto" else super().choose_run(found, early)
 
     def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
         """Whether a run is taken up, and whether its checkpoint says in which epoch."""
@@ -115,6 +135,9 @@ class TrainOptions(BaseOptions):
             goes_on = False
         given = self.set_by["epoch_count"] == "command line"
         decided = {"continue_train": goes_on, "epoch_count_given": given}
+        if opt.init_from and not goes_on and Path(opt.dataroot).exists():
+            path = runs.run_or_file("--init_from", opt.init_from, opt.checkpoints_dir)
+            self._resolve("init_from", path)
         if goes_on and not given and (epoch := saved_epoch(opt.run_dir, opt.epoch_label)):
             decided["epoch_count"] = epoch  # for schedules that plug-ins make of opt
         return decided

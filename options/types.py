@@ -60,6 +60,14 @@ def folder_name(text: str) -> str:
     return text
 
 
+def run_name(text: str) -> str:
+    """The name of a run, or the path of one; `options.runs.located` tells them apart."""
+    if not text or "\0" in text or text in (".", ".."):
+        return folder_name(text)
+    return text if "/" in text else folder_name(text)
+
+
+run_name.__name__ = "the name of one folder"
 count_or_inf.__name__ = "a whole number from 1 up, or inf"
 folder_name.__name__ = "the name of one folder"
 

@@ -2,7 +2,8 @@
 
     python scripts/compare.py results/maps_1/test_latest results/maps_2/test_latest
 
-Each folder is one that test.py has written. Images are matched by name; what one folder lacks is
+Each folder is one that test.py has written; the name of a run, or its folder's path, stands for the
+only one of its tests in ./results. Images are matched by name; what one folder lacks is
 told. A visual that is the same in all folders, such as the input, is shown once, after those that
 differ. Figures of metrics.jsonl are there to sort by; of two folders their difference too. The
 page, index.html in `comparison` or in --out, links to the pictures where they are.
@@ -36,7 +37,7 @@ def parser() -> ToolParser:
 def main(argv: list[str] | None = None) -> int:
     """Compare; returns the exit code."""
     args = parser().parse_args(argv)
-    folders = [Path(os.path.normpath(folder)) for folder in args.results]
+    folders = [Path(os.path.normpath(results_of(folder))) for folder in args.results]
     if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
         raise UserError("give two or more different folders of results")
     page_path = args.out / "index.html"
@@ -56,6 +57,16 @@ def main(argv: list[str] | None = None) -> int:
     set_metrics(page_path, *figures(named, stems))
     say(f"{told}: {page_path}")
     return 0
+
+
+def results_of(given: Path) -> Path:
+    """The folder of a test: as given, or the only one of a run given by its name or path."""
+    tests = sorted(page.parent for page in Path("results", given.name).glob("*/index.html"))
+    if (given / "index.html").is_file() or not tests:
+        return given
+    if len(tests) > 1:
+        raise UserError(f"{given}: several tests: {', '.join(map(str, tests))}; give one of them")
+    return tests[0]
 
 
 def short_names(folders: list[Path]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import _root
 
 import train
+from options.runs import run_or_file
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_state_dict
 from util.errors import UserError, one_line_errors, say
@@ -44,9 +45,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("run", help="the run's folder, or its name in ./checkpoints")
     parser.add_argument("--name", help="of the new run; NAME_again if absent")
     args, more = parser.parse_known_args(argv)
+    args.run = Path(run_or_file("RUN", args.run, "checkpoints"))
     options = args.run / "train_opt.yaml"
     if not options.is_file():
         raise UserError(f"{args.run}: no train_opt.yaml in it; give the folder of a run")

@@ -90,8 +90,9 @@ def test_a_flag_that_counts_is_not_spoken_of(capsys, line):
         ("--epoch 5 --init_from r", "--init_from r/5_net_G.pth"),
     ],
 )
-def test_a_number_as_epoch_of_a_new_training_is_refused(line, instead):
+def test_a_number_as_epoch_of_a_new_training_is_refused(tmp_path, line, instead):
     """User report 2: it can only be a mistake, and the line says what to type."""
+    (tmp_path / "r").mkdir()
     with pytest.raises(UserError, match=instead):
         TrainOptions().parse(["--dataroot", ".", *line.split()])
 
