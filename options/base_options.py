@@ -15,7 +15,7 @@ from typing import Any
 
 import data
 import models
-from options import checks, counts, runs
+from options import checks, counts, former_flags, runs
 from options.lives import Life
 from options.parser import OptionParser
 from options.saved import load_config, option_table, save_options
@@ -120,11 +120,20 @@ class BaseOptions(ABC):
     def common_parser(self) -> OptionParser:
         """The parser before model and dataset have added their flags."""
         parser = OptionParser(self.command, sys.modules[type(self).__module__].__doc__)
+        parser.elsewhere = self.flags_elsewhere
         with parser.set_by("default"):
             BaseOptions.initialize(self, parser)
         with parser.set_by(self.command):
             self.initialize(parser)
         return parser
+
+    def flags_elsewhere(self) -> dict[str, str]:
+        """Flags of the other command, and of all models and datasets -> whose they are."""
+        from options import test_options, train_options  # which import this file
+
+        commands = [train_options.TrainOptions(), test_options.TestOptions()]
+        commands.sort(key=lambda options: options.command != self.command)
+        return former_flags.elsewhere(commands, REGISTRIES)
 
     def add_plugin_flags(self, parser: OptionParser, registry: Registry, name: str) -> None:
         """Add the flags of a model or dataset, and set its defaults."""

@@ -1,13 +1,14 @@
 """argparse, made strict and helpful: no abbreviations, near names, defaults with an owner."""
 
 import argparse
+import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from options import runs, types
+from options import former_flags, runs, types
 from options.counts import CountsWith, Needs, needs_of
 from options.lives import Life, declared, undeclared
 from util.errors import UserError, choose, did_you_mean, warn
@@ -97,6 +98,9 @@ class OptionParser(Declares, argparse.ArgumentParser):
         self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
         self._tables_open = False
+        self.command = command
+        # What gives the flags that are not of this call -> where they are.
+        self.elsewhere: Callable[[], dict[str, str]] = dict
         self.tells = True  # of flags that a plug-in defines anew
         for name, kind in types.NAMED.items():
             self.register("type", name, kind)
@@ -190,7 +194,9 @@ class OptionParser(Declares, argparse.ArgumentParser):
                 warn(f"{file}: {key} is no flag any more, and left out")
                 continue
             if action is None:
-                raise UserError(f"{file}: unknown option {key!r}{did_you_mean(key, self.flags())}")
+                known = self.explain(key, str(value))
+                near = f": {known}" if known else did_you_mean(key, self.flags())
+                raise UserError(f"{file}: unknown option {key!r}{near}")
             flag = action.option_strings[-1]
             is_switch = isinstance(action, argparse.BooleanOptionalAction)
             if action.nargs == 0 or is_switch:
@@ -229,14 +235,35 @@ class OptionParser(Declares, argparse.ArgumentParser):
             warn(f"set_defaults({name}={self._defaults[name]!r}): there is no flag --{name}{near}")
 
     def refuse_unknown(self, unknown: list[str]) -> None:
-        """One line for the first thing that no flag knows."""
-        if not unknown:
-            return
-        word = unknown[0].split("=")[0]
-        if word.startswith("--"):
-            names = [f"--{name}" for name in self.flags()]
-            raise UserError(f"unknown flag {word}{did_you_mean(word, names)} (--help lists all)")
-        raise UserError(f"unexpected argument {word!r}; flags start with -- and come before values")
+        """One line for all flags that are not there, or for the first word that is none."""
+        flags = [(n, *word.partition("=")) for n, word in enumerate(unknown) if word[0:1] == "-"]
+        told = []
+        for number, word, _, value in flags:
+            rest = itertools.takewhile(lambda more: more[0:1] != "-", unknown[number + 1 :])
+            value = " ".join([value] if value else rest)
+            known = self.explain(word.lstrip("-"), value)
+            near = did_you_mean(word, [f"--{name}" for name in self.flags()])
+            told.append(f"{word} {value}".rstrip() + f": {known}" if known else f"{word}{near}")
+        if told:
+            flags_word = "flags" if len(told) > 1 else "flag"
+            raise UserError(f"unknown {flags_word} {'; '.join(told)} (--help lists all)")
+        if unknown:
+            word = unknown[0]
+            raise UserError(
+                f"unexpected argument {word!r}; flags start with -- and come before values"
+            )
+
+    def explain(self, flag: str, value: str) -> str:
+        """What to type instead of a flag that is not there; empty if nothing is known of it.
+
+        Args:
+            flag: without dashes before it; value: that was given, or empty.
+        """
+        name = flag.replace("-", "_")
+        if name in self.flags():
+            return f"type --{name} {value}".rstrip()
+        elsewhere = {k: v for k, v in self.elsewhere().items() if k not in self.flags()}
+        return former_flags.answer(flag, value, self.command, elsewhere)
 
     @contextmanager
     def before_plugins(self) -> Iterator[None]:

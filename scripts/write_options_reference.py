@@ -14,7 +14,7 @@ import sys
 
 from _root import ROOT
 
-from options import types
+from options import former_flags, types
 from options.base_options import REGISTRIES, BaseOptions
 from options.lives import KINDS, Life
 from options.parser import OptionParser
@@ -46,6 +46,13 @@ KINDS
 no other is given. `fixed`: the run's value; another one is refused (`--allow_changed` lets it pass
 with `--continue_train`). A flag that differs from its kind in one of these says so. The flags of
 kind data decide which images `--cache disk` takes for the same.
+"""
+
+FORMER = """
+## Former and usual names
+
+Flags of the reference implementation's earlier releases, and names that are usual elsewhere, with
+what to type here. Who types one is told so; a flag of another model or command is called that.
 """
 
 
@@ -134,7 +141,15 @@ def reference(names: Names) -> str:
         for name in registry.names():
             for options in (train, test) if name in names[flag] else ():
                 lines += plugin(options, registry, name, names)
+    lines += former_names()
     return "\n".join(lines) + "\n"
+
+
+def former_names() -> list[str]:
+    """The table of flags that people type and that are called otherwise."""
+    head = ["| typed | in train.py | in test.py | |", "|---|---|---|---|"]
+    rows = [f"| {' | '.join(row)} |" for row in former_flags.table()]
+    return [FORMER.rstrip(), "", *head, *rows]
 
 
 @one_line_errors
