@@ -25,6 +25,7 @@ from models.compute.process import tune_process
 from models.padding import pad_batch
 from models.translation import translate
 from options.test_options import TestOptions, describe_sizes
+from util.atomic import inside
 from util.errors import begun, one_line_errors, say
 from util.results.writer import PageInfo, PictureRules, Results, command_line
 from util.seed import seed_everything
@@ -45,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     say(f"norm and dropout: {mode}")
     say(f"testing {count} of {total} images on {opt.device}; {describe_sizes(opt)}")
     iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
-    folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}{iteration}"
+    label = f"{opt.phase}_{opt.epoch}{iteration}"
+    folder = inside(opt.results_dir, opt.name, label, what="folder of results")
     # What does not fit ends here, before anything is written.
     model.set_input(pad_batch(dataset.peek(), *model.accepted_sides)[0])
     options.save(folder)

@@ -12,6 +12,7 @@ from models.base_model import DISCRIMINATOR_FLAGS, BaseModel
 from models.style import objective as style_objective
 from models.style.flags import LOSS_HELP, add_style_flags, settings
 from util import distributed
+from util.atomic import stays
 from util.errors import NonFinite, UserError
 from util.images.convert import fitted, im2tensor, save_image, tensor2im
 from util.images.picture import LUMA
@@ -258,6 +259,11 @@ class NeuralStyleModel(BaseModel):
             short, full = str(Path(place).with_suffix(".png")), f"{place}.png"
             self.names[place] = full if short in taken else short
         folder = "pictures" + (f"_round{rounds}" if rounds > 1 else "")
+        if not stays(self.names[place]):
+            raise UserError(
+                f"--continue_train: the state puts the picture of {place} at {self.names[place]}, "
+                "which is outside of the run; it is damaged, or was tampered with; begin anew"
+            )
         return Path(self.save_dir) / folder / self.names[place]
 
     def write_picture(self) -> None:

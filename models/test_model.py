@@ -19,7 +19,7 @@ class TestModel(BaseModel):
             raise UserError("--model test: cannot be trained; it is for test.py")
         parser.set_defaults(dataset_mode="single")
         parser.add_argument(
-            "--model_suffix", default="",
+            "--model_suffix", type="name_part", default="",
             help="load <epoch>_net_G<model_suffix>.pth; if absent and there is no _net_G.pth, "
             "`_A` or `_B` by --direction",
         )  # fmt: skip

@@ -1,12 +1,13 @@
 """Options on disk: a table for people, YAML for `--config`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from util import atomic
-from util.errors import UserError
+from util.errors import UserError, on_disk, readable, shown
 
 
 def load_config(file: str | Path) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def load_config(file: str | Path) -> dict[str, Any]:
         raise UserError(f"--config {file}: not YAML ({line}); write `flag: value` lines") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UserError(f"--config {file}: accepted: YAML lines of the form `flag: value`")
-    return values
+    return {flag: _texts(value, on_disk) for flag, value in values.items()}
 
 
 def option_table(
@@ -32,7 +33,7 @@ def option_table(
         differs = values[flag] != builtin[flag]
         if differs or all_options:
             mark = f"[default: {builtin[flag]}, set by {set_by[flag]}]" if differs else ""
-            rows.append((f"{flag}:", str(values[flag]), mark))
+            rows.append((f"{flag}:", shown(values[flag]), shown(mark)))
     left = max((len(flag) for flag, _, _ in rows), default=0)
     middle = max((min(len(value), 40) for _, value, _ in rows), default=0)
     lines = [f"{flag:>{left}} {value:<{middle}} {mark}".rstrip() for flag, value, mark in rows]
@@ -42,16 +43,23 @@ def option_table(
 
 def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) -> None:
     """Write <stem>.txt and <stem>.yaml."""
-    kept = {flag: value for flag, value in values.items() if _plain(value)}
+    kept = {flag: _texts(value, readable) for flag, value in values.items() if _plain(value)}
     text = yaml.safe_dump(kept, allow_unicode=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        atomic.write(folder / f"{stem}.txt", (table + "\n").encode())
+        atomic.write(folder / f"{stem}.txt", (table + "\n").encode("utf-8", "backslashreplace"))
         atomic.write(folder / f"{stem}.yaml", text.encode())
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder"
         ) from None
+
+
+def _texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A value with its texts changed, so that a name is saved with its letters in any locale."""
+    if isinstance(value, list):
+        return [_texts(each, change) for each in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> bool:

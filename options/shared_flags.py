@@ -105,8 +105,8 @@ def _add_network_flags(add: Add) -> None:
         counts_with=in_training, help="how weights are drawn")
     add("--init_gain", life="run", type=types.positive, default=0.02, counts_with=in_training,
         help="scale of drawn weights")
-    add("--epoch", life="call", default="latest", counts_with=LOADING_EPOCH,
-        help="which weights to load: latest, 5, ...")
+    add("--epoch", life="call", type=types.label, default="latest",
+        counts_with=LOADING_EPOCH, help="which weights to load: latest, 5, ...")
     add("--load_iter", life="call", type=types.non_negative_int, default=0, counts_with=LOADING,
         help="load iter_<load_iter> instead of --epoch, if above 0")
 

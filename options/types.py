@@ -4,6 +4,7 @@ import math
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 
+from util.atomic import fault_of_name
 from util.seed import MAX_SEED
 
 
@@ -55,8 +56,25 @@ def count_or_inf(text: str) -> float:
 
 def folder_name(text: str) -> str:
     """A name that stays inside its folder."""
-    if not text or text in (".", "..") or any(sign in text for sign in "/\\\0"):
-        raise ArgumentTypeError(f"{text!r}: accepted: the name of one folder, without / or \\")
+    return _name(text, "the name of one folder, without / or \\")
+
+
+def label(text: str) -> str:
+    """What the names of a checkpoint's files begin with."""
+    return _name(
+        text, "latest, a number, or what else the names of files <...>_net_G.pth begin with"
+    )
+
+
+def name_part(text: str) -> str:
+    """A part of a file's name; there may be none."""
+    return _name(text, "a part of a file's name, without / or \\") if text else text
+
+
+def _name(text: str, accepted: str) -> str:
+    if fault := fault_of_name(text):
+        given = repr(text if len(text) < 80 else f"{text[:80]}...")
+        raise ArgumentTypeError(f"{given}: accepted: {accepted} ({fault})")
     return text
 
 
@@ -70,6 +88,8 @@ def run_name(text: str) -> str:
 run_name.__name__ = "the name of one folder"
 count_or_inf.__name__ = "a whole number from 1 up, or inf"
 folder_name.__name__ = "the name of one folder"
+label.__name__ = "the label of a checkpoint"
+name_part.__name__ = "a part of a file's name"
 
 positive_int = whole_number(1)
 non_negative_int = whole_number(0)
@@ -85,4 +105,5 @@ NAMED = {
     "port": port,
     "positive": positive,
     "non_negative": non_negative,
+    "name_part": name_part,
 }

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import _root
 
+import numpy as np
 from PIL import Image
 
 import data
@@ -29,8 +30,9 @@ from data.check import Findings, doubts, look_at, refuse_mixed_sizes
 from data.layout import likely_modes
 from models.generators import GENERATORS, check_image_sizes
 from options.train_options import TrainOptions
-from util.errors import BadImage, UserError, one_line_errors, say
-from util.images.convert import tensor2im
+from util.atomic import own_folder
+from util.errors import BadImage, UserError, one_line_errors, say, shown
+from util.images.convert import save_image, tensor2im
 from util.machine import cores
 from util.results.gallery import ResultPage
 
@@ -69,7 +71,7 @@ class Sheet:
 
     def add(self, phase: str, found: Findings, dataset: BaseDataset) -> None:
         """Rows for a phase: its sides beside each other, then the files that are at fault."""
-        (self.folder / "images").mkdir(parents=True, exist_ok=True)
+        own_folder(self.folder / "images")
         shown = {}
         for side, paths in dataset.checked_files().items():
             good = [path for path in paths if path not in found.bad]
@@ -105,7 +107,7 @@ def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
     image = get_transform(argparse.Namespace(**KEEP), None)(picture)[None]
     small = Image.fromarray(tensor2im(image))
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    small.save(file)
+    save_image(np.asarray(small), file)
     return True
 
 
@@ -134,7 +136,7 @@ def check_phase(
     try:
         dataset, opt = open_dataset(args.dataroot, mode, phase, more, "stop")
     except UserError as error:  # told, and the rest is looked at without what it names
-        say(f"{what}{error}")
+        say(f"{what}{shown(error)}")
         wrong += 1
         try:
             dataset, opt = open_dataset(args.dataroot, mode, phase, more, "skip")
@@ -150,7 +152,7 @@ def check_phase(
         try:
             check()
         except UserError as error:
-            say(f"{what}{error}")
+            say(f"{what}{shown(error)}")
             wrong += 1
     if sheet:
         sheet.add(phase, found, dataset)
@@ -185,10 +187,11 @@ def tell(what: str, found: Findings, dataset: BaseDataset, mode: str) -> int:
         say(f"{what}{len(paths)} images{' of ' + side if len(files) > 1 else ''}")
         names = Counter(Path(path).stem for path in paths)
         if twice := [name for name, count in names.items() if count > 1]:
-            say(f"{what}names there more than once: {', '.join(twice[:5])}; results get a number")
+            names = ", ".join(map(shown, twice[:5]))
+            say(f"{what}names there more than once: {names}; results get a number")
     say(f"{what}{found.describe()}")
     for line in [*doubts(found, mode), *found.bad.values()]:
-        say(f"{what}{line}")
+        say(f"{what}{shown(line)}")
     if not files:
         say(f"{what}--dataset_mode {mode} reads its files in its own way; they were not looked at")
     return len(found.bad)

@@ -17,7 +17,8 @@ from pathlib import Path
 import _root
 
 from scripts.tool import ToolParser
-from util.errors import UserError, one_line_errors, say
+from util.atomic import stays
+from util.errors import UserError, one_line_errors, say, shown
 from util.results.folder import Row, is_ours, read_metrics, read_rows
 from util.results.gallery import ResultPage, set_metrics
 
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     page = ResultPage(page_path, f"Comparison: {', '.join(named)}", facts, {}, PICTURE_PX)
     write_rows(page, tests, stems, out)
     set_metrics(page_path, *figures(named, stems))
-    say(f"{told}: {page_path}")
+    say(f"{told}: {shown(page_path)}")
     return 0
 
 
@@ -83,7 +84,8 @@ def located(folder: Path, out: Path) -> dict[str, Row]:
     """stem -> row of a folder's page: pictures that are there, relative to the new page."""
     way, rows = os.path.relpath(folder, out), {}
     for row in read_rows(folder):
-        there = {k: f"{way}/{f}" for k, f in row.pictures.items() if (folder / f).is_file()}
+        there = {k: f"{way}/{f}" for k, f in row.pictures.items()
+                 if stays(f) and (folder / f).is_file()}  # fmt: skip
         rows[row.stem] = Row(row.stem, there, row.text)
     return rows
 

@@ -1,34 +1,119 @@
-"""Files that are there whole, or not at all."""
+"""What becomes a file: its name stays in its folder, no link is followed, and it is there whole or
+not at all."""
 
 import contextlib
+import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+from util.errors import UserError
+
+# Of the 255 bytes that a name may have; the rest is for what we put around it: `.NAME.lock`.
+MOST_BYTES = 240
+
+
+def fault_of_name(name: str) -> str:
+    """What keeps a text from being the name of a file or folder, on every system, that stays where
+    it is put: "it is empty"; nothing does: an empty text."""
+    try:
+        size = len(name.encode("utf-8", "surrogateescape"))
+    except UnicodeError:
+        return "it holds half a character"
+    faults = {
+        "it is empty": not name,
+        "it stands for a folder that is there already": name in (".", ".."),
+        "it holds / or \\": any(sign in name for sign in "/\\"),
+        "it holds a control character": any(unicodedata.category(c) == "Cc" for c in name),
+        "it ends with a dot or a space": name.endswith((".", " ")),
+        f"it has {size} bytes, {MOST_BYTES} are the most": size > MOST_BYTES,
+    }
+    return next((fault for fault, found in faults.items() if found), "")
+
+
+def plain(name: str, what: str) -> str:
+    """The name itself, which a person, a plug-in or a state has given, before it becomes a path.
+
+    Args:
+        what: it is the name of, for the message.
+
+    Raises:
+        UserError: it would lead elsewhere, or is no name at all.
+    """
+    if fault := fault_of_name(name):
+        given = repr(name if len(name) < 80 else f"{name[:80]}...")
+        raise UserError(f"{what} {given}: {fault}; accepted: a name that stays in its folder")
+    return name
+
+
+def inside(folder: str | Path, *names: str, what: str) -> Path:
+    """The path of what is called so in `folder`, and in the folders of it; see `plain`."""
+    return Path(folder).joinpath(*(plain(name, what) for name in names))
+
+
+def stays(path: object) -> bool:
+    """Whether what a file tells of (a manifest, a page) lies below that file's folder, however odd
+    its name."""
+    if not isinstance(path, str) or "\0" in path:
+        return False
+    parts = path.replace(os.sep, "/").split("/")
+    return not {"", ".", ".."} & set(parts) and not Path(path).drive
+
+
+def own_folder(folder: Path) -> None:
+    """Make a folder of ours, unless it is there.
+
+    Raises:
+        UserError: a link is in its place. (Folders above it may be links, to a larger disk.)
+    """
+    if folder.is_symlink():
+        raise UserError(
+            f"{folder}: a link to {os.readlink(folder)}, which is not followed; delete it, or let "
+            f"a folder above {folder.parent.name} be the link"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def write(path: Path, content: bytes, durable: bool = True) -> None:
-    """A file that appears under its name when its last byte is written.
+    """A file that appears under its name when its last byte is written. Where the name is that of
+    a link, it takes the link's place, and what that leads to stays as it is.
 
     Args:
         durable: wait until it is on disk, so that it outlives a power cut.
     """
-    with replacing(path) as part, open(part, "wb") as file:
+    with replacing(path) as part, open_here(part, "xb") as file:
         file.write(content)
         if durable:
             file.flush()
             os.fsync(file.fileno())
 
 
+def open_here(path: Path, mode: str) -> BinaryIO:
+    """`open` for bytes that are written; a link is an error (OSError, ELOOP)."""
+    no_link = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags | no_link, 0o666))
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; the file gets its name at the end, or is deleted if that
-    fails."""
-    part = path.with_name(f".{path.name}.part")
+    """A path beside `path`, where nothing is, to write to; the file gets its name at the end, or is
+    deleted if that fails."""
+    part = path.with_name(f".{_short(path.name)}.part")
     try:
+        part.unlink(missing_ok=True)  # of a process that was killed, or somebody's link
         yield part
         os.replace(part, path)
     except BaseException as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:
             error.filename = str(path)  # the name that a user knows
         raise
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for more, of one that may have all the bytes that there are."""
+    octets = name.encode("utf-8", "surrogateescape")
+    return name if len(octets) <= MOST_BYTES else hashlib.sha256(octets).hexdigest()

@@ -139,10 +139,24 @@ def shown(name: object) -> str:
     What would steer the terminal, begin another line or turn the direction of writing is escaped
     (`\\n`, `\\x1b`, `\\u202e`), and so are bytes that are no UTF-8 (`\\xff`).
     """
-    text = str(name)
-    with contextlib.suppress(UnicodeError):  # what a C locale has taken apart
-        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    text = readable(str(name))
     return text if text.isprintable() else "".join(map(_shown_character, text))
+
+
+def readable(name: str) -> str:
+    """A name with its letters, which a C locale gives as single bytes."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeError:  # half a character
+        return name
+
+
+def on_disk(name: str) -> str:
+    """A name out of a file, as paths have it here; `readable` is its counterpart."""
+    try:
+        return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    except UnicodeError:
+        return name
 
 
 def _shown_character(character: str) -> str:

@@ -2,13 +2,15 @@
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 from urllib.parse import quote
 
 import dominate
 from dominate import tags
 from dominate.util import raw
+
+from util import atomic
+from util.errors import readable
 
 CLOSING = "</main></body></html>\n"
 # Nothing is loaded from outside, and no script runs, whatever a file is called.
@@ -33,7 +35,12 @@ def head(style: str, policy: str = POLICY) -> str:
 
 def to_bytes(text: str) -> bytes:
     """UTF-8; bytes of file names that are not UTF-8 become question marks."""
-    return text.encode("utf-8", "replace")
+    return readable(text).encode("utf-8", "replace")
+
+
+def address(file: str | Path) -> str:
+    """Of a file beside a page, as a link in it; a name may hold any bytes."""
+    return quote(str(file).encode("utf-8", "surrogateescape"))
 
 
 def only_script(code: str) -> str:
@@ -53,7 +60,7 @@ class HTML:
     def __init__(self, web_dir: str | Path, title: str, refresh: int = 0) -> None:
         self.title, self.web_dir = title, Path(web_dir)
         self.img_dir = self.web_dir / "images"
-        self.img_dir.mkdir(parents=True, exist_ok=True)
+        atomic.own_folder(self.img_dir)
         self.doc = dominate.document(title=title)
         self.doc.head.add(raw(head(STYLE)))
         if refresh > 0:
@@ -80,15 +87,11 @@ class HTML:
         """
         row = tags.tr()
         for image, text, link in zip(ims, txts, links, strict=True):
-            shown = tags.img(src=_address(image), alt=text, style=f"width:{width}px")
-            row.add(tags.td(tags.p(tags.a(shown, href=_address(link)), tags.br(), text)))
+            source, target = address(f"images/{image}"), address(f"images/{link}")
+            shown = tags.img(src=source, alt=text, style=f"width:{width}px")
+            row.add(tags.td(tags.p(tags.a(shown, href=target), tags.br(), text)))
         self.doc.add(tags.table(row))
 
     def save(self) -> None:
         """Write the page as it now is."""
-        (self.web_dir / "index.html").write_bytes(to_bytes(self.doc.render()))
-
-
-def _address(file: str | Path) -> str:
-    """A picture's address in the page; a name may hold anything."""
-    return quote(os.fsencode(f"images/{file}"))
+        atomic.write(self.web_dir / "index.html", to_bytes(self.doc.render()), durable=False)

@@ -148,7 +148,7 @@ def read_records(file: Path) -> list[Record]:
     records are left out with a warning.
     """
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    lines = text.split("\n")
+    lines = text.replace("\0", "").split("\n")  # zeros are what a power cut may leave
     parsed = [(number, _record(line)) for number, line in enumerate(lines, 1) if line.strip()]
     bad = [number for number, record in parsed if record is None and number < len(lines)]
     if bad:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from util import distributed
+from util.atomic import plain
 from util.errors import say, warn
 from util.html import HTML
 from util.images.convert import save_image, tensor2im
@@ -42,7 +43,7 @@ def save_images(
     """
     stem = Path(image_path[0]).stem
     pictures = {label: tensor2im(images) for label, images in visuals.items()}
-    files = {label: f"{stem}_{label}.png" for label in pictures}
+    files = {label: f"{stem}_{plain(label, 'visual')}.png" for label in pictures}
     for label, picture in pictures.items():
         save_image(picture, webpage.get_image_dir() / files[label], aspect_ratio)
     webpage.add_header(stem)

@@ -43,6 +43,8 @@ class Checkpoint:
             self.manifest = json.loads((folder / MANIFEST).read_text())
             self.labels: list[str] = self.manifest["labels"]
             self.files: dict[str, dict] = self.manifest["files"]
+            if not all(map(atomic.stays, [*self.files, *self.labels])):
+                raise ValueError("a name in it leads out of the folder")
         except (OSError, ValueError, LookupError, TypeError):
             self.manifest, self.labels, self.files = {}, [], {}
 

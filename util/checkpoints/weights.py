@@ -27,8 +27,12 @@ def epoch_label(epoch: str | int, load_iter: int = 0) -> str:
 
 def weights_path(folder: str | Path, epoch: str | int, name: str) -> Path:
     """Where the network `name` (G, D_A, ...) of an epoch (5, latest, iter_400) is kept: a .pth
-    file, or a .safetensors file where there is no other."""
-    path = Path(folder) / f"{epoch}_net_{name}.pth"
+    file, or a .safetensors file where there is no other.
+
+    Raises:
+        UserError: the two make no name of a file in the folder.
+    """
+    path = atomic.inside(folder, f"{epoch}_net_{name}.pth", what="weights")
     other = path.with_suffix(".safetensors")
     return other if other.is_file() and not path.is_file() else path
 

@@ -190,7 +190,7 @@ def _stream(
     digest, size = digest_of(part.path), part.size()
     bar = tqdm(total=total, initial=size, unit="B", unit_scale=True, desc=part.name,
                disable=not sys.stderr.isatty())  # fmt: skip
-    with open(part.path, "ab") as file, bar:
+    with atomic.open_here(part.path, "ab") as file, bar:
         while chunk := read(response, CHUNK):
             if not size and chunk.lstrip().startswith(b"<"):
                 part.clear()

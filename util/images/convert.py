@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import imagecodecs
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from util import atomic
+from util.errors import UserError
 from util.images.picture import Picture
 from util.lazy import torch
 
@@ -59,7 +61,12 @@ def save_image(image_numpy: np.ndarray, image_path: str | Path, aspect_ratio: fl
     if path.suffix.lower() == ".png" and image.mode in ("L", "LA", "RGB", "RGBA"):
         atomic.write(path, png_bytes(np.asarray(image)), durable=False)
     else:
-        image.save(path)
+        kind = Image.registered_extensions().get(path.suffix.lower())
+        if kind is None:
+            raise UserError(f"{path}: no image format has this ending; .png is one that has all")
+        content = io.BytesIO()
+        image.save(content, kind)
+        atomic.write(path, content.getvalue(), durable=False)
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from util.errors import UserError, warn
+from util.atomic import stays
+from util.errors import UserError, on_disk, warn
 from util.html import POLICY
 from util.images.formats import written_extensions
 from util.results.gallery import METRICS, set_metrics
@@ -46,7 +47,9 @@ class _Rows(HTMLParser):
             address = dict(attrs).get("src") or ""
             if urlsplit(address).scheme or address.startswith("/"):
                 return
-            file, row = unquote(address, errors="surrogateescape"), self.rows[-1]
+            file, row = on_disk(unquote(address, errors="surrogateescape")), self.rows[-1]
+            if "\0" in file:
+                return
             row.pictures[Path(file).stem.removeprefix(f"{row.stem}_")] = file
 
     def handle_data(self, data: str) -> None:
@@ -101,7 +104,8 @@ def _own_pictures(folder: Path) -> list[Path]:
         folder / file
         for row in read_rows(folder)
         for label, file in row.pictures.items()
-        if file == f"images/{row.stem}_{label}.png" and "/" not in row.stem + label
+        if file == f"images/{row.stem}_{label}.png" and stays(f"{row.stem}_{label}.png")
+        if "/" not in row.stem + label
     ]
 
 
@@ -114,7 +118,8 @@ def _overlap(one: Path, other: Path) -> bool:
 def read_metrics(folder: Path) -> dict[str, dict[str, float]]:
     """stem -> name -> number, of metrics.jsonl; what is not of that form is left out and told."""
     path, found, wrong = folder / METRICS_FILE, {}, []
-    lines = path.read_bytes().splitlines() if path.is_file() else []
+    data = path.read_bytes().replace(b"\0", b"") if path.is_file() else b""
+    lines = data.splitlines()
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)

@@ -6,10 +6,9 @@ import json
 import os
 import struct
 from pathlib import Path
-from urllib.parse import quote
 
 from util import atomic
-from util.html import CLOSING, POLICY, head, only_script, to_bytes
+from util.html import CLOSING, POLICY, address, head, only_script, to_bytes
 
 METRICS = '<script type="application/json" id="metrics">'
 
@@ -36,7 +35,8 @@ class ResultPage:
         self.path, self.rows = path, 0
         self.columns: dict[str, int] = {}  # label -> number
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(to_bytes(_opening(title, facts, details, width) + CLOSING))
+        opening = to_bytes(_opening(title, facts, details, width) + CLOSING)
+        atomic.write(path, opening, durable=False)
 
     def add_row(self, heading: str, pictures: dict[str, str | None], text: str = "") -> None:
         """Append pictures under a heading.
@@ -54,7 +54,7 @@ class ResultPage:
             f'<section id="row-{self.rows}"{kind}><h2>{html.escape(heading)}</h2>'
             f"{told}{grid}</section>\n"
         )
-        with open(self.path, "r+b") as file:
+        with atomic.open_here(self.path, "r+b") as file:
             file.seek(-len(CLOSING), os.SEEK_END)
             file.write(to_bytes(row + CLOSING))
 
@@ -63,7 +63,7 @@ class ResultPage:
         if file is None:
             shown = '<div class="absent">not there</div>'
         else:
-            link = quote(os.fsencode(file))
+            link = address(file)
             alt = html.escape(f"{heading}: {label}")
             size = png_size(self.path.parent / file)
             sides = f' width="{size[0]}" height="{size[1]}"' if size else ""

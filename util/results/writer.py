@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import re
 import shlex
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from util import atomic
 from util.direction import oriented
 from util.errors import say, warn
 from util.images.header import Header, read_header
@@ -89,13 +89,13 @@ class Results:
         Args:
             dataroot: a folder that is read; if the pictures lie in it, all of them stay.
         """
+        atomic.own_folder(self.folder / "images")
         self.earlier = remove_pictures(self.folder, dataroot)
         self.earlier_metrics = _version(self.folder / METRICS_FILE)
         info = self.info
         self.page = ResultPage(
             self.folder / "index.html", info.title, info.facts, info.details, info.width
         )
-        (self.folder / "images").mkdir(exist_ok=True)
         return self
 
     def __enter__(self) -> Results:
@@ -131,7 +131,7 @@ class Results:
                 side = "A"  # whole numbers have the range of the file that they came from
             path = save_like(
                 image,
-                self.folder / "images" / f"{stem}_{label}",
+                self.folder / "images" / f"{stem}_{atomic.plain(label, 'visual')}",
                 header,
                 self._range_of(side),
                 self.rules.aspect_ratio,
@@ -219,9 +219,9 @@ def _header(path: str) -> Header:
 def printable_stem(path: str) -> str:
     """A file's name without extension, as text of at most MAX_STEM_BYTES: a longer one is cut, and
     ends with a digest of the path."""
-    stem = os.fsencode(Path(path).stem)
+    stem = Path(path).stem.encode("utf-8", "surrogateescape")
     if len(stem) > MAX_STEM_BYTES:
-        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+        digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
         return stem[: MAX_STEM_BYTES - 9].decode("utf-8", "ignore") + "_" + digest
     return stem.decode("utf-8", "replace")
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from util import atomic
 from util.errors import say, warn
 from util.lazy import Lazy
 from util.record import PageRow, Record, RunInfo
@@ -112,5 +113,5 @@ def _run_id(folder: Path) -> str:
     """The same in every session of a run."""
     file = folder / "wandb_id.txt"
     if not file.is_file():
-        file.write_text(secrets.token_hex(4))
+        atomic.write(file, secrets.token_hex(4).encode())
     return file.read_text()

@@ -1,8 +1,12 @@
 """The two logs of a training: loss_log.txt to read, metrics.jsonl for programs."""
 
+import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
+from util import atomic
+from util.errors import readable, warn
 from util.record import Record
 
 LOGS = ("loss_log.txt", "metrics.jsonl")
@@ -14,13 +18,14 @@ class RunLog:
     Args:
         folder: the run's.
         resumed: `state_dict()` of the session to go on from: what came after it is cut off. Logs
-            that it does not name are kept whole. None: begin anew.
+            that it does not name are kept whole, but for a line that a power cut has cut. None:
+            begin anew.
     """
 
     def __init__(self, folder: Path, resumed: dict | None) -> None:
         self.folder = folder
-        for file in LOGS if resumed is None else resumed.keys() & set(LOGS):
-            _cut(folder / file, (resumed or {}).get(file, 0))
+        for file in LOGS:
+            _cut(folder / file, 0 if resumed is None else resumed.get(file))
         self._append("loss_log.txt", f"{'=' * 16} Training Loss ({time.strftime('%c')}) {'=' * 16}")
 
     def state_dict(self) -> dict[str, int]:
@@ -34,11 +39,38 @@ class RunLog:
         self._append("metrics.jsonl", record.to_line())
 
     def _append(self, file: str, line: str) -> None:
-        with open(self.folder / file, "a") as log:
-            log.write(line + "\n")
+        with atomic.open_here(self.folder / file, "ab") as log:
+            log.write((readable(line) + "\n").encode("utf-8", "backslashreplace"))
 
 
-def _cut(file: Path, size: int) -> None:
-    """Shorten a file to `size` bytes; a new one is empty."""
-    with open(file, "ab") as log:
-        log.truncate(min(size, log.tell()))
+def _cut(file: Path, size: int | None) -> None:
+    """Shorten a log to `size` bytes (None: as long as it is) and then to its last whole line.
+
+    A power cut may leave the end of a line out, or zeros in its place, or more. Where the log is a
+    link, a file takes its place, and what it leads to stays as it is.
+    """
+    if size is None and not file.exists():
+        return
+    if file.is_symlink():
+        atomic.write(file, file.read_bytes() if size != 0 and file.is_file() else b"")
+    with atomic.open_here(file, "r+b" if file.exists() else "xb") as log:
+        there = log.seek(0, os.SEEK_END)
+        if size is not None and there < size:
+            warn(f"{file}: {size - there} bytes shorter than when the checkpoint was saved, as "
+                 "after a power cut; the lines that were there are lost")  # fmt: skip
+        kept = there if size is None else min(size, there)
+        whole = _whole_lines(log, kept) if kept else 0
+        if whole < kept:
+            warn(f"{file}: its last {kept - whole} bytes are no whole line, as after a power cut; "
+                 "they are cut off")  # fmt: skip
+        log.truncate(whole)
+
+
+def _whole_lines(log: BinaryIO, size: int) -> int:
+    """Bytes of the first `size` up to the end of the last line that has an end, and no zeros."""
+    log.seek(0)
+    data = log.read(size)
+    end = data.rfind(b"\n") + 1
+    while end and b"\0" in data[(begin := data.rfind(b"\n", 0, end - 1) + 1) : end]:
+        end = begin
+    return end

@@ -2,10 +2,11 @@
 
 import contextlib
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
+
+from util import atomic
 
 CHUNK = 50  # items of a file
 
@@ -21,9 +22,7 @@ def script(function: str, value: Any) -> str:
 def replace(path: Path, text: str) -> None:
     """A file that is whole whenever a reader comes. It can be made anew, so nobody waits for the
     disk."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="ascii")
-    os.replace(part, path)
+    atomic.write(path, text.encode("ascii"), durable=False)
 
 
 class Chunks:

@@ -3,11 +3,12 @@
 import math
 import time
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import numpy as np
 
-from util.html import to_bytes
+from util import atomic
+from util.html import address, to_bytes
 from util.images.convert import save_image
 from util.record import PageRow, Record, RunInfo
 from util.training_page.chunks import CHUNK, Chunks, replace, script
@@ -62,7 +63,7 @@ class TrainingPage:
         self.row_chunks.renew(self.rows)
         self._write_state("running")
         html = page_html(f"Training of {run.name}", run, winsize, self.session)
-        (self.web / "index.html").write_bytes(to_bytes(html))
+        atomic.write(self.web / "index.html", to_bytes(html), durable=False)
 
     def begin_epoch(self, epoch: int) -> None:
         """Say which epoch is at work."""
@@ -88,10 +89,11 @@ class TrainingPage:
         before = self.rows.pop() if again else ShownRow(0, "", "", [], 0, 0, 0)
         written = [label for label in pictures if self._is_new(label, pictures[label])]
         for label in written:
-            save_image(pictures[label], self.web / "images" / f"{row.file_stem}_{label}.png")
+            file = f"{row.file_stem}_{atomic.plain(label, 'visual')}.png"
+            save_image(pictures[label], self.web / "images" / file)
         labels = [label for label in pictures if label in written or label in before.labels]
         height, width = next(iter(pictures.values())).shape[:2] if pictures else (0, 0)
-        stem, times_shown = quote(row.file_stem), before.times_shown + 1
+        stem, times_shown = address(row.file_stem), before.times_shown + 1
         self.rows.append(
             ShownRow(row.number, row.heading, stem, labels, width, height, times_shown)
         )

@@ -102,7 +102,7 @@ def test_a_thousand_epochs_weigh_less_than_a_megabyte_at_constant_cost(tmp_path,
         written[-1].append(os.path.getsize(part))
         real(part, path)
 
-    monkeypatch.setattr("util.training_page.chunks.os.replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     own = {label: picture(0) for label in LABELS}
     for epoch in range(1, 1001):
         for line in range(5 * epoch, 5 * epoch + 5):
