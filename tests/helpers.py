@@ -1,13 +1,16 @@
 """Tiny data sets and runs for the tests."""
 
+import contextlib
 import functools
 import importlib.util
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -128,6 +131,14 @@ def needed_huggingface() -> ModuleType:
     return library
 
 
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """A port of this machine that refuses every call, and that nobody else can be given."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        yield nobody.getsockname()[1]
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium here (Debian: apt install chromium)"
@@ -146,7 +157,7 @@ def loaded_pictures(page: Path) -> tuple[int, int]:
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
                "--disable-background-networking", f"--user-data-dir={page.parent / 'profile'}",
                "--virtual-time-budget=5000", "--dump-dom", probe.as_uri()]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True)
     found = re.search(r"<title>(\d+) of (\d+)</title>", done.stdout)
     assert found, done.stderr[-1000:]
     return int(found[1]), int(found[2])

@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.helpers import ROOT
+from tests.processes import LIMIT_S
 
 PRIVATE = {"_iterator", "_workers", "_workers_done_event", "_cond"}
 SEEN_IN = ("2.4.1", "2.14.1")  # versions of torch that had them
@@ -18,7 +19,7 @@ def test_torch_has_what_workers_py_relies_on():
     assert loader._iterator is batches, message
     assert [worker.is_alive() for worker in batches._workers] == [True], message
     event = batches._workers_done_event
-    assert not event.is_set() and event._cond.acquire(timeout=5), message
+    assert not event.is_set() and event._cond.acquire(timeout=LIMIT_S), message
     event._cond.release()
     del batches
     loader._iterator = None  # ends them

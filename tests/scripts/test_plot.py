@@ -184,7 +184,7 @@ def test_a_browser_draws_every_panel_without_a_complaint(tmp_path):
         "--dump-dom",
         Path("plots/index.html").resolve().as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
     assert len(panels(done.stdout)) == 4 and "CONSOLE" not in done.stderr
 
 

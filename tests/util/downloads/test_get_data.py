@@ -13,22 +13,24 @@ import ssl
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from options import test_options, train_options
-from tests.helpers import ROOT, environment
+from tests.helpers import ROOT, closed_port, environment
+from tests.processes import eventually
 from tests.util.downloads.file_server import FileServer
 from util.downloads import download, get_data, published, records, unpack, web
 from util.downloads.get_data import GetData, main
 from util.downloads.web import Patience
 from util.errors import UserError
 
-QUICK = Patience(tries=3, pause_s=0.01, timeout_s=0.4)
+QUICK = Patience(tries=3, pause_s=0.01)
+IMPATIENT = ["--timeout", "1"]  # with a server that falls silent; long for one that answers
 FILES = {f"{f}/{i}.jpg": os.urandom(9000) for f in ("trainA", "trainB", "testA") for i in range(5)}
 NEXT = "python train.py --dataroot ./datasets/maps --name maps_cyclegan --model cycle_gan"
 
@@ -69,9 +71,11 @@ URL = "/cyclegan/datasets/maps.zip"
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """A slip ends at a closed port, not at the authors' server; no proxy takes part."""
-    monkeypatch.setattr(published, "HOST", "127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(get_data, "PATIENCE", QUICK)
+    with closed_port() as port:
+        monkeypatch.setattr(published, "HOST", f"127.0.0.1:{port}")
+        yield
 
 
 @pytest.fixture
@@ -247,7 +251,9 @@ def test_wrong_commands_end_in_one_line(capfd, argv, says):
 ])  # fmt: skip
 def test_a_file_comes_whole_from_a_bad_server(server, tmp_path, faults, ranges):
     server.faults = list(faults)
-    fetched = download.fetch(server.url + URL, tmp_path / "f.zip", QUICK)
+    silent = any(isinstance(fault, (str, tuple)) and "stall" in fault for fault in faults)
+    patience = replace(QUICK, timeout_s=1.0) if silent else QUICK
+    fetched = download.fetch(server.url + URL, tmp_path / "f.zip", patience)
     assert (tmp_path / "f.zip").read_bytes() == ARCHIVE
     assert fetched == (server.url + URL, SHA256, len(ARCHIVE))
     assert [bool(wanted) for _, wanted in server.requests] == ranges
@@ -309,17 +315,16 @@ def test_failures_end_in_one_line_and_leave_nothing(server, capfd, faults, reque
 
 
 def test_no_server_at_all(capfd):
-    started = time.time()
     assert main(["cyclegan", "maps", "--tries", "2"]) == 1
     error = capfd.readouterr().err
     assert "cannot be reached (Connection refused)" in error.splitlines()[-1]
-    assert time.time() - started < 5 and everything() == ["datasets"]
+    assert everything() == ["datasets"]
 
 
 def test_a_silent_server_is_given_up(server, capfd):
     server.faults = ["stall"] * 9
-    argv = ["cyclegan", "maps", "--mirror", server.url, "--tries", "2", "--timeout", "0.3"]
-    assert "are kept: the same command goes on" in error_of(capfd, *argv, code=1)
+    argv = ["cyclegan", "maps", "--mirror", server.url, "--tries", "2"]
+    assert "are kept: the same command goes on" in error_of(capfd, *argv, *IMPATIENT, code=1)
     assert not Path("datasets/maps").exists()
     server.faults = []
     assert main(argv) == 0 and contents("datasets/maps") == FILES
@@ -495,9 +500,7 @@ def killed(server: FileServer, argv: list[str]) -> Path:
         [sys.executable, "-m", "util.get_data", *argv], env=environment(), stderr=subprocess.DEVNULL
     )
     part = Path("datasets/.maps.part/maps.zip.part")
-    deadline = time.time() + 20
-    while not (part.exists() and part.stat().st_size > 20_000) and time.time() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: part.exists() and part.stat().st_size > 20_000)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it was done before it could be killed"
     return part
@@ -585,12 +588,10 @@ def test_two_at_a_time_do_not_disturb_each_other(server, capfd):
     server.faults = ["slow"]
     argv = ["cyclegan", "maps", "--mirror", server.url]
     first = subprocess.Popen([sys.executable, "-m", "util.get_data", *argv], env=environment())
-    deadline = time.time() + 20
-    while not server.requests and time.time() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: server.requests)
     capfd.readouterr()
     assert "another process is downloading it" in error_of(capfd, *argv, code=1)
-    assert first.wait(20) == 0
+    assert first.wait() == 0
     assert contents("datasets/maps").keys() == FILES.keys() | {"big.jpg"}
 
 
@@ -695,7 +696,7 @@ def python_words_of(script: str, *argv: str) -> list[str]:
     stand_in.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > words\n")
     stand_in.chmod(0o755)
     env = os.environ | {"PATH": f"{Path.cwd()}:{os.environ['PATH']}"}
-    subprocess.run(["bash", str(ROOT / script), *argv], env=env, check=True, timeout=20)
+    subprocess.run(["bash", str(ROOT / script), *argv], env=env, check=True)
     return Path("words").read_text().split("\0")[:-1]
 
 
@@ -712,7 +713,7 @@ def test_the_scripts_hand_on_what_is_typed(server, capfd, script):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_scripts_say_how_they_are_used(script):
-    done = subprocess.run(["bash", str(ROOT / script)], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["bash", str(ROOT / script)], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith(f"usage: bash {script} NAME")
     assert done.stderr.count("\n") == 1
 
@@ -721,7 +722,7 @@ def test_the_command_itself(server):
     """In a process of its own: what main() cannot show."""
     done = subprocess.run(
         [sys.executable, "-m", "util.get_data", "cyclegan", "--list", "--mirror", server.url],
-        env=environment(), capture_output=True, text=True, timeout=60)  # fmt: skip
+        env=environment(), capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 1 and done.stderr.startswith("error: ") and not done.stdout
     assert done.stderr.count("\n") == 1
 

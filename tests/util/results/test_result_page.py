@@ -310,7 +310,9 @@ def test_pictures_are_there_without_script(result):
 def test_of_many_rows_only_those_in_sight_are_loaded(tmp_path):
     names = [str(number) for number in range(500)]
     with open_page(write(tmp_path, names)) as page:
-        assert 3 <= sum("/images/" in url for url in page.requests) < 300
+        loaded = "[...document.images].filter(i => i.complete && i.naturalWidth).length >= 3"
+        page.wait_for_function(loaded)
+        assert sum("/images/" in url for url in page.requests) < 300
         page.locator("#filter").fill("499")
         assert visible(page) == ["499"]
         open_viewer(page)

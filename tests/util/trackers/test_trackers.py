@@ -17,8 +17,18 @@ import pytest
 import requests
 import torch
 
-from tests.helpers import CHROMIUM, ROOT, TINY, environment, make_aligned, metrics, needs_browser
+from tests.helpers import (
+    CHROMIUM,
+    ROOT,
+    TINY,
+    closed_port,
+    environment,
+    make_aligned,
+    metrics,
+    needs_browser,
+)
 from tests.helpers import train as run_train
+from tests.processes import LIMIT_S, eventually
 from util import trackers as package
 from util.errors import UserError
 from util.record import PageRow, Record, RunInfo, Speed, Step
@@ -92,13 +102,6 @@ class Shown(Tracker):
         self.told.append("close")
 
 
-def eventually(holds) -> bool:
-    deadline = time.monotonic() + 5
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return holds()
-
-
 def test_everything_arrives_in_order_and_before_the_end():
     shown = Shown()
     view = BackgroundTracker("visdom", lambda: shown)
@@ -130,13 +133,12 @@ def test_a_view_that_hangs_neither_slows_nor_stops(monkeypatch, capsys):
     monkeypatch.setattr(trackers, "CLOSE_S", 0.2)
     gate = threading.Event()
     shown = Shown()
-    shown.log = lambda record: gate.wait(30)
+    shown.log = lambda record: gate.wait()
     view = BackgroundTracker("wandb", lambda: shown)
-    began = time.monotonic()
     for images in range(1, 200):
         view.log(record(images))
     view.close()
-    assert time.monotonic() - began < 2
+    assert view.thread.is_alive()  # in the first call still
     assert view.jobs.qsize() <= trackers.WAITING
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and "left out" in said[0] and "not all has arrived" in said[1]
@@ -146,10 +148,9 @@ def test_a_view_that_hangs_neither_slows_nor_stops(monkeypatch, capsys):
 def test_a_start_that_hangs_is_not_waited_for(monkeypatch, tmp_path):
     monkeypatch.setattr(trackers, "START_S", 0.2)
     gate = threading.Event()
-    monkeypatch.setattr(trackers, "_make", lambda *_: gate.wait(30))
-    began = time.monotonic()
-    trackers.start_trackers({"visdom": {}, "wandb": {}}, info(tmp_path))
-    assert time.monotonic() - began < 1
+    monkeypatch.setattr(trackers, "_make", lambda *_: gate.wait())
+    views = trackers.start_trackers({"visdom": {}, "wandb": {}}, info(tmp_path))
+    assert not any(view.started.is_set() for view in views)
     gate.set()
 
 
@@ -184,22 +185,21 @@ def test_without_the_packages_a_run_is_the_same(monkeypatch, capsys):
     assert all("pip install" in line for line in said)
 
 
-def test_a_server_that_does_not_answer_costs_less_than_five_seconds(capsys, monkeypatch):
-    """Faults 77: one that refuses, and one that takes the call and says nothing."""
+def test_a_training_does_not_wait_for_a_server_that_does_not_answer(capsys, monkeypatch):
+    """Faults 77: one that refuses, and one that takes the call and says nothing, ever."""
     needed("visdom", "requirements-visdom.txt")
     from util.trackers import visdom_server
 
     monkeypatch.setattr(visdom_server, "LOCAL", set())  # else it would be started
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        for port in (free_port(), silent.getsockname()[1]):
-            monkeypatch.setattr(trackers, "CLOSE_S", 0.5)
-            began = time.monotonic()
+    assert trackers.START_S < 5 and trackers.CLOSE_S <= 5
+    monkeypatch.setattr(trackers, "CLOSE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent, closed_port() as closed:
+        for port in (closed, silent.getsockname()[1]):
             view = Visualizer(info(Path(f"V{port}")), 1, trackers={"visdom": {
                 "server": "http://127.0.0.1", "port": port, "env": "V", "columns": 4}})  # fmt: skip
             with view:
                 pass
-            assert time.monotonic() - began < 5
-        flags = ["--display_server", "http://127.0.0.1", "--display_port", free_port()]
+        flags = ["--display_server", "http://127.0.0.1", "--display_port", closed]
         train_like_the_plain_run("N", "--track", "visdom", *flags)
     said = [line for line in capsys.readouterr().err.splitlines() if "--track" in line]
     assert "python -m util.visdom_server --port" in said[0]
@@ -220,10 +220,8 @@ def test_a_run_with_all_views_is_the_same(server, capsys, monkeypatch):
     assert "--track" not in said.err, said.err
     run = Path("checkpoints/N")
     assert list(run.glob("tensorboard/events*"))
-    deadline = time.monotonic() + 30  # W&B writes in a process of its own
-    while not list(run.glob("wandb/offline-run*/*.wandb")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert list(run.glob("wandb/offline-run*/*.wandb"))
+    # W&B writes in a process of its own.
+    assert eventually(lambda: list(run.glob("wandb/offline-run*/*.wandb")))
     panes = server.panes("all")
     assert {"losses", "last losses", "pictures 0"} <= panes.keys()
 
@@ -416,8 +414,9 @@ def test_wandb_keeps_an_offline_run_that_can_be_read_back(tmp_path, monkeypatch)
     tracker.log(record(4, {"psnr": 21.0}, G_L1=0.25))
     tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
     tracker.close()
+    assert eventually(lambda: list(tmp_path.glob("wandb/offline-run-*/*.wandb")))
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
-    eventually(lambda: "exit" in kinds_of(file))  # W&B writes in a process of its own
+    assert eventually(lambda: "exit" in kinds_of(file))  # W&B writes in a process of its own
     records = list(wandb_records(file.read_bytes()))
     (run,) = [r.run for r in records if r.WhichOneof("record_type") == "run"]
     assert (run.project, run.display_name) == ("project", "run")
@@ -436,10 +435,12 @@ def test_wandb_goes_offline_if_its_server_does_not_answer(tmp_path, monkeypatch,
     needed("wandb")
     from util.trackers import wandb_tracker
 
-    settings = SimpleNamespace(base_url=f"http://127.0.0.1:{free_port()}")
+    settings = SimpleNamespace()
     monkeypatch.setattr(wandb_tracker.wandb, "setup", lambda: SimpleNamespace(settings=settings))
     monkeypatch.setattr(wandb_tracker.wandb, "login", lambda **_: True)
-    assert wandb_tracker._possible_mode() == "offline"
+    with closed_port() as port:
+        settings.base_url = f"http://127.0.0.1:{port}"
+        assert wandb_tracker._possible_mode() == "offline"
     assert "does not answer" in capsys.readouterr().err
     with socket.create_server(("127.0.0.1", 0)) as answers:
         settings.base_url = f"http://127.0.0.1:{answers.getsockname()[1]}"
@@ -465,6 +466,8 @@ def wandb_records(data: bytes):
         if 32768 - at % 32768 < 7:
             at += 32768 - at % 32768
         _, length, kind = struct.unpack("<IHB", data[at : at + 7])
+        if at + 7 + length > len(data):
+            return  # just being written
         whole += data[at + 7 : at + 7 + length]
         at += 7 + length
         if kind in (1, 4):  # whole, or the last part
@@ -489,13 +492,12 @@ class Server:
         with open(self.folder / "server.log", "wb") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log,
                                             env=environment() | self.variables)  # fmt: skip
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                return socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError((self.folder / "server.log").read_text())
+        assert eventually(lambda: self.answers() or self.process.poll() is not None)
+        assert self.process.poll() is None, (self.folder / "server.log").read_text()
+
+    def answers(self) -> bool:
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         self.process.kill()
@@ -503,7 +505,7 @@ class Server:
 
     def panes(self, env: str) -> dict:
         body = {"win": None, "eid": env}
-        reply = requests.post(f"{self.url}/win_data", json=body, timeout=10)
+        reply = requests.post(f"{self.url}/win_data", json=body, timeout=LIMIT_S)
         return json.loads(reply.text) if reply.ok else {}
 
     def tracker(self, folder: Path, env: str, columns: int = 4):
@@ -587,7 +589,7 @@ def test_a_local_server_is_started_if_none_answers(tmp_path, monkeypatch, capsys
 
 def test_other_sites_cannot_talk_to_the_server(server):
     def status(**headers: str) -> int:
-        return requests.get(server.url, headers=headers, timeout=10).status_code
+        return requests.get(server.url, headers=headers, timeout=LIMIT_S).status_code
 
     assert status() == status(Origin=server.url) == 200
     assert status(Origin="http://evil.example") == status(Host="evil.example") == 403
@@ -612,7 +614,7 @@ def test_a_browser_shows_the_curve_and_runs_no_script_of_ours(tmp_path):
                    "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}",
                    "--virtual-time-budget=20000", "--dump-dom",
                    f"{server.url}/env/{tracker.env}"]  # fmt: skip
-        page = subprocess.run(command, capture_output=True, text=True, timeout=90).stdout
+        page = subprocess.run(command, capture_output=True, text=True).stdout
     finally:
         server.stop()
     assert "<title>visdom</title>" in page  # not changed by a script

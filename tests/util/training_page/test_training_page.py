@@ -14,6 +14,7 @@ import models
 from models.base_model import BaseModel
 from tests.browser import open_page
 from tests.helpers import TINY, make_aligned, train
+from tests.processes import eventually
 from tests.test_resume import same_tensors
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_file
@@ -389,9 +390,13 @@ def test_pictures_are_built_and_loaded_as_far_as_somebody_looks(tmp_path):
     with open_page(tmp_path / "run/web/index.html", width=420) as browser:
         browser.locator("#row-80").wait_for()
         assert browser.locator("article").count() < 40
-        for _ in range(30):
+
+        def further_down() -> int:
             browser.mouse.wheel(0, 3000)
             browser.wait_for_timeout(30)
+            return browser.locator("#row-1").count()
+
+        assert eventually(further_down)  # rows are built as they come near
         browser.locator("#row-1").scroll_into_view_if_needed()
         assert browser.locator("article").count() == 80
         broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).length"
