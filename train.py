@@ -22,9 +22,10 @@ from models.schedulers import describe_schedule, schedule_settings
 from options.train_options import TrainOptions
 from util import distributed
 from util.checkpoints.state import first_epoch
-from util.errors import one_line_errors, say
+from util.errors import one_line_errors, say, warn
 from util.lazy import Lazy
 from util.seed import seed_everything
+from util.trackers import missing_packages
 from util.training.run_folder import run_lock
 from util.training.signals import SignalHandler
 
@@ -67,7 +68,11 @@ def dry_run(opt: Namespace, dataset: Loader, model: BaseModel) -> int:
     model.optimize_parameters()
     first = first_epoch(state, opt.epoch_count, opt.epoch_count_given)
     schedule = describe_schedule(opt.lr, **schedule_settings(opt) | {"epoch_count": first})
-    lines = [summary.describe_step(model, sample), schedule]
+    for line in missing_packages(vars(opt)):
+        warn(line)
+    last = opt.n_epochs + opt.n_epochs_decay
+    plan = schedule if first <= last else summary.nothing_left(last)
+    lines = [summary.describe_step(model, sample), plan]
     say("\n".join([*lines, "all is in order; nothing was written (--dry_run)"]))
     return 0
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from util.errors import choose
 from util.lazy import lr_scheduler, torch
 
+FEW = 5  # lines that a schedule may take
 LR_POLICIES = ("linear", "step", "plateau", "cosine")
 
 
@@ -77,15 +78,24 @@ def describe_schedule(
     lr_decay_iters: int,
     epoch_count: int,
 ) -> str:
-    """The learning rate of each epoch, epochs with the same rate in one line."""
+    """The learning rate of each epoch, epochs with the same rate in one line; where it would take
+    more than FEW lines, in one line how it goes."""
     last = n_epochs + n_epochs_decay
     if lr_policy == "plateau":
         return f"learning rate: {lr:g}, a fifth whenever the generator loss stops falling (plateau)"
     factor = lr_factor(lr_policy, n_epochs, n_epochs_decay, lr_decay_iters)
     rates = [(lr * max(0.0, factor(epoch)), epoch) for epoch in range(epoch_count, last + 1)]
-    lines = []
+    parts = []
     for rate, group in itertools.groupby(rates, key=lambda pair: pair[0]):
         epochs = [epoch for _, epoch in group]
         span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]}-{epochs[-1]}"
-        lines.append(f"learning rate of epoch {span}: {rate:.3g}")
-    return "\n".join(lines)
+        parts.append((f"learning rate of epoch {span}: {rate:.3g}", rate))
+    if len(parts) <= FEW:
+        return "\n".join(line for line, _ in parts)
+    (first, _), (_, end) = parts[0], parts[-1]
+    way = {
+        "linear": "then in equal steps",
+        "step": f"then a tenth every {lr_decay_iters} epochs,",
+        "cosine": "then along half a cosine wave",
+    }[lr_policy]
+    return f"{first}, {way} down to {end:.3g} in epoch {last} (--lr_policy {lr_policy})"

@@ -23,7 +23,7 @@ from options.shared_flags import add_shared_flags
 from util import distributed
 from util.checkpoints.weights import epoch_label
 from util.device import resolve_device
-from util.errors import UserError, warn
+from util.errors import UserError, refuse_kernel_arguments, warn
 from util.lazy import torch
 from util.registry import Registry
 from util.seed import draw_seed
@@ -89,6 +89,8 @@ class BaseOptions(ABC):
 
     def parse(self, argv: list[str] | None = None) -> argparse.Namespace:
         """Decide every option; raises UserError for what a user can mend. Writes nothing."""
+        if argv is None:
+            refuse_kernel_arguments(sys.argv[1:])
         argv = sys.argv[1:] if argv is None else list(argv)
         parser, configs, trained = self._gather(argv)
         command_line, unknown = parser.explicit(argv)

@@ -7,6 +7,7 @@ import functools
 import io
 import logging
 import os
+import re
 import select
 import sys
 import traceback
@@ -286,6 +287,19 @@ def quiet_decoders() -> None:
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
 
 
+def refuse_kernel_arguments(words: Iterable[str]) -> None:
+    """Raise UserError where the command line is that of a notebook's kernel, not of a script."""
+    words = list(words)
+    for before, word in zip(["", *words], words, strict=False):
+        file = word.partition("=")[2] if word.startswith(("-f=", "--f=")) else word
+        of_kernel = re.search(r"(^|[/\\])kernel[^/\\]*\.json$", file)
+        if of_kernel and (before == "-f" or file != word):
+            raise UserError(
+                f"the arguments here are those of the notebook's kernel (-f {file}); give your "
+                'own: main(["--dataroot", "FOLDER", "--name", "NAME"])'
+            )
+
+
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate an entry point: a UserError becomes one line and its exit code, Ctrl-C 130.
 
@@ -301,6 +315,8 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
         keep_streams()
         quiet_decoders()
         try:
+            if argv is None:
+                refuse_kernel_arguments(sys.argv[1:])
             return main(argv)
         except UserError as error:
             trace_if_wanted(argv)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,23 @@ def asked_trackers(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             if name in values["track"] or tracker.asked(values):
                 asked[name] = tracker.settings(values)
     return asked
+
+
+def missing_packages(values: Mapping[str, Any]) -> Iterator[str]:
+    """What is to be said of each tracker that is asked for and whose package is not installed.
+
+    Args:
+        values: flag -> value, of all flags.
+    """
+    for name in asked_trackers(values):
+        tracker = registry.find(name)
+        spec = importlib.util.find_spec(tracker.package) if tracker.package else None
+        # A folder of this name, as W&B leaves one, is found too, but has no file.
+        if tracker.package and (spec is None or spec.origin is None):
+            yield (
+                f"--track {name}: the package {tracker.package} is not installed, training goes on "
+                f"without it; to install it: {tracker.install}"
+            )
 
 
 @contextlib.contextmanager

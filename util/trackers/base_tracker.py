@@ -18,9 +18,11 @@ class Tracker(ABC):
     raises is said once, and the training goes on; see `util.trackers.guard`.
 
     Attributes:
-        install: what to type if its package is missing.
+        package: that it needs and that may be missing.
+        install: what to type then.
     """
 
+    package = ""
     install = ""
 
     @staticmethod

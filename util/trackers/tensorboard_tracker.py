@@ -14,6 +14,7 @@ class TensorboardTracker(Tracker):
         run: in whose folder the event files go, below tensorboard/.
     """
 
+    package = "tensorboard"
     install = "pip install -r requirements-trackers.txt"
 
     def __init__(self, run: RunInfo) -> None:

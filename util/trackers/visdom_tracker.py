@@ -29,6 +29,7 @@ class VisdomTracker(Tracker):
         columns: pictures beside each other in one pane; 0: a pane each.
     """
 
+    package = "visdom"
     install = (
         "PIP_CONSTRAINT=$PWD/build-constraints.txt PIP_BUILD_CONSTRAINT=$PWD/build-constraints.txt "
         "pip install --use-pep517 -r requirements-visdom.txt"

@@ -29,6 +29,7 @@ class WandbTracker(Tracker):
         project: that the run belongs to there.
     """
 
+    package = "wandb"
     install = "pip install -r requirements-trackers.txt"
 
     @staticmethod

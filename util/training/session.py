@@ -19,6 +19,7 @@ from util.training.checkpointer import Checkpointer, SavePlan, resumed_progress
 from util.training.nan_guard import NanGuard
 from util.training.run_folder import make_room
 from util.training.signals import SignalHandler
+from util.training.summary import nothing_left
 from util.training.types import BaseModel, Loader, TrainOptions
 from util.training.visualizer import Frequencies, Visualizer
 
@@ -67,7 +68,7 @@ class Session:
     def __enter__(self) -> Session:
         last = self.last_epoch
         if self.complete:
-            say(f"already complete (epoch {last} of {last}); raise --n_epochs to go on")
+            say(nothing_left(last))
             return self
         if self.opt.continue_train:
             images = f"{self.progress.images} {self.dataset.unit}"

@@ -49,6 +49,11 @@ def where_things_are(run_dir: Path) -> list[str]:
     return [f"  {what + ':':10}{run_dir / name}" for what, name in there.items()]
 
 
+def nothing_left(last_epoch: int) -> str:
+    """Of a run that is complete."""
+    return f"already complete (epoch {last_epoch} of {last_epoch}); raise --n_epochs to go on"
+
+
 def weights(run_dir: Path) -> list[Path]:
     """Files of the latest networks; empty for a model that trains none."""
     return list(run_dir.glob("latest_net_*.pth"))
