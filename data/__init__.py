@@ -14,6 +14,7 @@ from data.base_dataset import BaseDataset
 from data.cache import Cache, DiskCache, RamCache
 from data.check import doubts, look_at, refuse_bad, refuse_mixed_sizes
 from data.loader import Loader, Order, Reading
+from data.order import ordered
 from data.standard import is_standard
 from util import distributed, machine
 from util.errors import UserError, say, warn
@@ -45,7 +46,10 @@ def create_dataset(opt: argparse.Namespace, singles: bool = False) -> Loader:
     kind = registry.find(opt.dataset_mode)
     if opt.pairs and not kind.reads_pairs:
         raise UserError(f"--pairs {opt.pairs}: it belongs to --dataset_mode aligned; give that too")
-    dataset = kind(opt)
+    if opt.isTrain and not opt.continue_train:
+        refuse_run_around(opt)
+    with ordered(opt.file_order):
+        dataset = kind(opt)
     told_later = singles or (not opt.isTrain and opt.batch_size == 1)
     sizes = {} if told_later else check(opt, dataset)  # test tells of each file on its page
     if told_later and dataset.reads_pairs and len(dataset.checked_files()) > 1:
@@ -68,6 +72,16 @@ def create_dataset(opt: argparse.Namespace, singles: bool = False) -> Loader:
         singles=singles,
     )
     return Loader(dataset, opt.batch_size, order, reading, sizes)
+
+
+def refuse_run_around(opt: argparse.Namespace) -> None:
+    """Raise UserError if the images lie in the folder of the run, where a new run would move them
+    away, or delete them, with all that an earlier run has left there."""
+    if Path(opt.dataroot).resolve().is_relative_to(Path(opt.run_dir).resolve()):
+        raise UserError(
+            f"--name {opt.name}: its folder, {opt.run_dir}, holds the images (--dataroot "
+            f"{opt.dataroot}); choose another --name, or another --checkpoints_dir"
+        )
 
 
 def check(opt: argparse.Namespace, dataset: BaseDataset) -> dict[tuple[int, int], str]:

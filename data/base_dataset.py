@@ -13,7 +13,7 @@ from PIL import Image
 from data import transforms
 from data.cache import Cache
 from data.check import Expected
-from data.image_folder import IMG_EXTENSIONS, list_images, subfolders
+from data.image_folder import list_images, subfolders
 from data.layout import hint, parent_hint
 from data.samples import pictures_in, refuse_another_size
 from data.standard import is_standard, standard
@@ -156,10 +156,9 @@ class BaseDataset(ABC):
                 warn(f"{folder}: {line}" if folder not in line else line)
             most = self.opt.max_dataset_size if limit else len(listing.images)
             return listing.images[: int(min(most, len(listing.images)))]
-        extensions = " ".join(IMG_EXTENSIONS)
-        problem = (
-            f"no image in {folder} (accepted: {extensions})" if listing else "no folder " + folder
-        )
+        problem = _no_folder(folder)
+        if listing:
+            problem = f"no image in {folder}{listing.describe_absence()}"
         mode, phase = self.opt.dataset_mode, self.opt.phase
         raise UserError(
             f"--dataroot {self.root}: {problem}"
@@ -263,6 +262,10 @@ class BaseDataset(ABC):
     def transform_for(self, side: str, params: dict | None = None) -> transforms.Transform:
         """`get_transform` for the images of one side."""
         return get_transform(self.opt, params, method=self.method(side))
+
+
+def _no_folder(path: str) -> str:
+    return f"{path} is a file, not a folder" if os.path.isfile(path) else f"no folder {path}"
 
 
 NO_AUGMENTATION = {"crop_pos": (0, 0), "flip": False}  # as of get_params

@@ -7,12 +7,14 @@ import argparse
 import importlib
 import os
 import random
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 from data.base_dataset import BaseDataset, get_params
-from util.errors import UserError, choose
+from data.image_folder import list_images
+from util.errors import UserError, choose, warn
 from util.images.picture import Picture
 from util.images.read import read_bytes
 
@@ -101,13 +103,33 @@ def _library() -> ModuleType:
     return library
 
 
+# What the package looks for in paths, split -> words; of what has none of them, all is "train".
+SPLITS = {"train": "train|training", "validation": "validation|valid|dev|val",
+          "test": "test|testing|eval|evaluation"}  # fmt: skip
+
+
+def _without_output(root: str) -> dict[str, list[str]] | None:
+    """Split -> files, of a folder in which programs of ours have written as well; None: all files,
+    as the package finds them."""
+    found = list_images(root) if os.path.isdir(root) else None
+    if found is None or not found.own:
+        return None
+    warn(f"--dataroot {root}: {found.describe_own()}")
+    words = {split: rf"(^|[\W\d_])({words})([\W\d_]|$)" for split, words in SPLITS.items()}
+    named = {
+        split: [file for file in found.files if re.search(word, os.path.relpath(file, root))]
+        for split, word in words.items()
+    }
+    return {split: files for split, files in named.items() if files} or {"train": found.files}
+
+
 def _load(library: ModuleType, root: str, split: str) -> Any:
     """The rows of a split."""
     try:
         library.disable_progress_bars()
         if os.path.isfile(root):
             return library.load_dataset("parquet", data_files={split: root}, split=split)
-        return library.load_dataset(root, split=split)
+        return library.load_dataset(root, split=split, data_files=_without_output(root))
     except Exception as error:  # of many kinds, for folders, networks and formats
         why = " ".join(str(error).split())
         raise UserError(

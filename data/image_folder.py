@@ -8,20 +8,28 @@ from typing import Any
 
 from PIL import Image
 
-from util.errors import UserError
-from util.images.formats import extensions
+from data.order import in_order
+from data.own_output import WRITTEN, own_output
+from util.errors import UserError, warn
+from util.images.formats import extensions, how_to_convert
 from util.images.read import load_image
 
 IMG_EXTENSIONS = extensions()
+# Of Windows, macOS, and network storage, which keeps small pictures of its own.
+OF_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir",
+              "$recycle.bin", "system volume information", "lost+found"}  # fmt: skip
 
 
 @dataclass
 class Listing:
-    """What is below a folder: images, links to nowhere, and how many other files by extension."""
+    """What is below a folder: images, links to nowhere, how many other files by extension, and
+    folders that a program of ours has written (folder -> what it is), which are left out."""
 
     images: list[str] = field(default_factory=list)
     dangling: list[str] = field(default_factory=list)
     others: Counter = field(default_factory=Counter)
+    own: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)  # images and others
 
     def describe_left_out(self) -> list[str]:
         """A line for each kind of file that is not used."""
@@ -29,47 +37,98 @@ class Listing:
         if self.others:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.others.most_common(5))
             lines.append(f"{sum(self.others.values())} files are no images, left out: {kinds}")
-        return lines
+        return lines + ([self.describe_own()] if self.own else [])
+
+    def describe_own(self) -> str:
+        """Which folders are own output."""
+        folders = [f"{folder} ({what})" for folder, what in self.own.items()]
+        more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+        return (
+            f"output is no data, left out: {', '.join(folders[:3])}{more}; to read one, give the "
+            "folder of its images itself"
+        )
+
+    def describe_absence(self) -> str:
+        """What there is instead, where there is no image, and what is accepted."""
+        kinds = self.others.most_common(5)
+        told = [f"{n} file{'s' * (n > 1)} {kind}{how_to_convert(kind)}" for kind, n in kinds]
+        told += [f"{len(self.dangling)} links to files that are not there"] * bool(self.dangling)
+        told += [self.describe_own()] * bool(self.own)
+        accepted = f"; accepted: {' '.join(IMG_EXTENSIONS)}"
+        return (": " + "; ".join(told) if told else "") + accepted
 
 
 def is_image_file(filename: str) -> bool:
     """By extension, in either case; hidden files (also macOS's `._x.jpg`) are none."""
     name = os.path.basename(filename)
-    return name.lower().endswith(IMG_EXTENSIONS) and not name.startswith(".")
+    return name.lower().endswith(IMG_EXTENSIONS) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's: hidden, or put there by a system."""
+    return name.startswith(".") or name.lower() in OF_SYSTEMS
 
 
 def list_images(folder: str) -> Listing:
-    """What is in a folder and its sub-folders, links followed, each folder once; images sorted."""
-    found = Listing()
-    _collect(folder, found, set())
-    found.images.sort()
+    """What is in a folder and its sub-folders, links followed, each folder once; images in order
+    (see data/order.py). Output of our own programs in it is left out, whatever it is called."""
+    found, entries = Listing(), _entries(folder)
+    names = [entry.name for entry in entries]
+    what = own_output(folder, names)  # which is read if it is given itself
+    seen = {os.path.realpath(folder)}
+    _collect(entries, found, seen, {name: what for name in WRITTEN if what})
+    found.images = in_order(found.images)
     return found
 
 
-def _collect(folder: str, found: Listing, seen: set[str]) -> None:
-    real = os.path.realpath(folder)
-    if real in seen:  # a link back up
-        return
-    seen.add(real)
+def _entries(folder: str) -> list[os.DirEntry]:
+    """What is in a folder, but hidden files."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = [entry for entry in os.scandir(folder) if not is_hidden(entry.name)]
     except PermissionError as error:
         raise UserError(f"{folder}: this folder may not be read; ask its owner") from error
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _collect(
+    entries: list[os.DirEntry], found: Listing, seen: set[str], written: dict[str, str]
+) -> None:
+    """Add what a folder holds.
+
+    Args:
+        seen: folders, as their real paths.
+        written: sub-folder -> of what it holds the pictures.
+    """
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
         if entry.is_symlink() and not os.path.exists(entry.path):
             found.dangling.append(entry.path)
-        elif entry.is_dir():
-            _collect(entry.path, found, seen)
-        elif is_image_file(entry.name):
+            continue
+        if entry.is_dir():
+            real = os.path.realpath(entry.path)
+            if real in seen:  # a link back up
+                continue
+            seen.add(real)
+            inside = _entries(entry.path)
+            names = [each.name for each in inside]
+            if what := written.get(entry.name) or own_output(entry.path, names):
+                found.own[entry.path] = what
+            else:
+                _collect(inside, found, seen, {})
+            continue
+        found.files.append(entry.path)
+        if is_image_file(entry.name):
             found.images.append(entry.path)
         else:
-            found.others[os.path.splitext(entry.name)[1].lower() or "without extension"] += 1
+            found.others[_extension(entry.name)] += 1
+
+
+def _extension(name: str) -> str:
+    stem, last = os.path.splitext(name.lower())
+    return ".nii.gz" if last == ".gz" and stem.endswith(".nii") else last or "without extension"
 
 
 def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[str]:
-    """Sorted paths of the images below a folder, sub-folders and links included.
+    """Paths of the images below a folder, in order, sub-folders and links included.
 
     Args:
         max_dataset_size: keep the first so many only.
@@ -79,15 +138,35 @@ def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[st
     """
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: not a folder")
-    paths = list_images(folder).images
-    return paths[: min(max_dataset_size, len(paths))]
+    listing = list_images(folder)
+    if listing.own and listing.images:
+        warn(listing.describe_own())
+    return listing.images[: int(min(max_dataset_size, len(listing.images)))]
+
+
+def some_images(folder: str) -> list[str]:
+    """`make_dataset`; UserError, with what there is instead, if there is no image."""
+    if images := make_dataset(folder):
+        return images
+    raise UserError(
+        f"{folder}: no image in it{list_images(folder).describe_absence()}; give the folder that "
+        "holds the images"
+    )
 
 
 def subfolders(folder: str) -> list[str]:
-    """Names of the folders in a folder, for messages; empty if it does not exist."""
+    """Names of the folders of data in a folder; empty if it does not exist."""
     if not os.path.isdir(folder):
         return []
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    inside = [entry for entry in os.scandir(folder) if entry.is_dir()]
+    return in_order(e.name for e in inside if not (is_hidden(e.name) or _is_own(e.path)))
+
+
+def _is_own(folder: str) -> bool:
+    try:
+        return bool(own_output(folder, os.listdir(folder)))
+    except OSError:
+        return False
 
 
 def default_loader(path: str) -> Image.Image:
@@ -111,9 +190,7 @@ class ImageFolder:
         return_paths: bool = False,
         loader: Callable[[str], Any] = default_loader,
     ) -> None:
-        self.root, self.imgs = root, make_dataset(root)
-        if not self.imgs:
-            raise UserError(f"{root}: no image in it; accepted: {' '.join(IMG_EXTENSIONS)}")
+        self.root, self.imgs = root, some_images(root)
         self.transform, self.return_paths, self.loader = transform, return_paths, loader
 
     def __getitem__(self, index: int) -> Any:

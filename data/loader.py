@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 
+from data import files_record
 from data.samples import BAD, checked_sample, collate
 from data.standard import is_standard
 from data.workers import batches_of, begin_worker, no_word_of_cores
@@ -187,6 +188,10 @@ class Loader:
                 generator=torch.Generator(),  # keeps the run's own random stream out of it
                 worker_init_fn=begin_worker,
             )
+
+    def remember_files(self, run_dir: str) -> None:
+        """Keep in a run's folder which files it is trained on; warn if these have changed."""
+        files_record.remember(run_dir, self.dataset.checked_files(), self.dataset.root)
 
     def repeat_samples(self, steps_per_image: int) -> None:
         """Yield each sample so many times in a row: the model tells how many steps it takes."""

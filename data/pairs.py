@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 
+from data.order import in_order
 from util.errors import UserError, did_you_mean, warn
 
 KNOWN_PHASES = ("train", "val", "test")
@@ -25,7 +26,7 @@ def pair_by_stem(
     B_folder: str,
     skip_alone: bool = False,
 ) -> list[Pair]:
-    """(A, B) of equal names, sorted: 1.jpg and 1.png, cat/1_A.png and cat/1_B.png.
+    """(A, B) of equal names, in order: 1.jpg and 1.png, cat/1_A.png and cat/1_B.png.
 
     Args:
         skip_alone: leave out images without partner, with a warning.
@@ -41,7 +42,7 @@ def pair_by_stem(
             "1.png, or 1_A.png and 1_B.png; for unpaired images use --dataset_mode unaligned"
         )
     if alone:
-        names = ", ".join(sorted(alone)[:5]) + (", ..." if len(alone) > 5 else "")
+        names = ", ".join(in_order(alone)[:5]) + (", ..." if len(alone) > 5 else "")
         told = (
             f"{names}: no partner of this name in the other folder ({len(alone)} of "
             f"{len(A) + len(B)} images in {A_folder} and {B_folder})"
@@ -49,7 +50,7 @@ def pair_by_stem(
         if not skip_alone:
             raise UserError(f"{told}; add it, or move the file away")
         warn(f"{told}; left out (--bad_images skip)")
-    return [(A[key], B[key]) for key in sorted(A.keys() & B.keys())]
+    return [(A[key], B[key]) for key in in_order(A.keys() & B.keys())]
 
 
 def read_pairs(table: str, root: str, phase: str) -> list[Pair]:

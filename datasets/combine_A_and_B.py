@@ -19,7 +19,8 @@ from pathlib import Path
 
 import _root
 
-from data.image_folder import is_image_file, make_dataset, subfolders
+from data.image_folder import is_image_file, some_images, subfolders
+from data.order import in_order
 from data.pairs import pair_by_stem, stem_key
 from scripts.tool import (
     ToolParser,
@@ -28,7 +29,6 @@ from scripts.tool import (
     glue,
     refuse_inside,
     save_picture,
-    some,
 )
 from util.errors import UserError, one_line_errors, say
 from util.images.read import load_image
@@ -59,16 +59,18 @@ def splits(A: str, B: str) -> list[str]:
             raise UserError(f"{folder}: not a folder")
     if any(is_image_file(name) for name in os.listdir(A)):
         return [""]
-    in_A, in_B = ({name for name in subfolders(f) if name[0] != "."} for f in (A, B))
+    in_A, in_B = (set(subfolders(f)) for f in (A, B))
     if alone := sorted(in_A ^ in_B):
         has, lacks = (A, B) if alone[0] in in_A else (B, A)
         raise UserError(f"{lacks}: no folder {alone[0]}, which {has} has; add it, or move it away")
-    return some(sorted(in_A), A)
+    if not in_A:
+        some_images(A)  # tells what there is instead
+    return in_order(in_A)
 
 
 def pairs_of(A: str, B: str) -> list[tuple[str, str]]:
     """Of one split, sorted."""
-    A_paths, B_paths = (some(make_dataset(folder), folder) for folder in (A, B))
+    A_paths, B_paths = (some_images(folder) for folder in (A, B))
     return pair_by_stem(A_paths, A, B_paths, B)
 
 

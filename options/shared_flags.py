@@ -138,6 +138,9 @@ def _add_data_flags(add: Add, phase: str) -> None:
         counts_with={"preprocess": "resize_and_crop"},
         help="--preprocess resize_and_crop: decode larger JPEGs at a fraction of their size; "
         "pixels differ a little")
+    add("--file_order", life="run", default="natural", choices=("natural", "plain"),
+        help="natural: frame2 before frame10; plain: letter by letter, as earlier versions had "
+        "it, which seeds drew from (a run of theirs goes on so by itself)")
     add("--pairs", life="machine", metavar="FILE",
         help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
         "relative to --dataroot, by default to the table")

@@ -140,6 +140,8 @@ class TrainOptions(BaseOptions):
             self._resolve("init_from", path)
         if goes_on and not given and (epoch := saved_epoch(opt.run_dir, opt.epoch_label)):
             decided["epoch_count"] = epoch  # for schedules that plug-ins make of opt
+        if goes_on and opt.trained and "file_order" not in opt.trained | explicit:
+            decided["file_order"] = "plain"  # a run of an earlier version draws as it drew
         return decided
 
     def check_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:

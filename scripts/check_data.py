@@ -118,6 +118,8 @@ def main(argv: list[str] | None = None) -> int:
     phases = args.phase or [p for p in PHASES if likely_modes(args.dataroot, p)] or ["train"]
     phases = [p for p in phases if "single" not in likely_modes(args.dataroot, p)] or phases[:1]
     mode = args.dataset_mode or ("aligned" if "--pairs" in more else guess(args.dataroot, phases))
+    if args.page and args.page.resolve() == Path(args.dataroot).resolve():
+        raise UserError(f"--page {args.page}: is the folder of the images; give another")
     sheet = Sheet(args.page, {"read as": f"--dataset_mode {mode}"}) if args.page else None
     wrong = 0
     for phase in phases:

@@ -18,7 +18,7 @@ import numpy as np
 import skimage
 from PIL import Image
 
-from data.image_folder import make_dataset
+from data.image_folder import some_images
 from scripts.tool import (
     ToolParser,
     eight_bit_header,
@@ -26,7 +26,6 @@ from scripts.tool import (
     glue,
     refuse_inside,
     save_picture,
-    some,
 )
 from util.errors import UserError, choose, one_line_errors, say
 from util.images.read import load_image
@@ -91,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     if not (math.isfinite(sigma) and sigma >= 0):
         raise UserError(f"--sigma {sigma}: accepted: 0 or more (px)")
     refuse_inside(args.out, args.photos, "--out")
-    photos = [Path(p) for p in some(make_dataset(str(args.photos)), str(args.photos))]
+    photos = [Path(p) for p in some_images(str(args.photos))]
     for photo in photos:
         eight_bit_header(str(photo), "convert it to 8 bits first")
     targets = [args.out / photo.relative_to(args.photos) for photo in photos]

@@ -14,6 +14,7 @@ import _root
 
 import train
 from options.runs import run_or_file
+from options.saved import load_config
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_state_dict
 from util.errors import UserError, one_line_errors, say
@@ -54,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"{args.run}: no train_opt.yaml in it; give the folder of a run")
     name = args.name or f"{args.run.resolve().name}_again"
     flags = ["--config", str(options), "--name", name, "--checkpoints_dir", str(args.run.parent)]
+    if "file_order" not in load_config(options):
+        flags += ["--file_order", "plain"]  # of an earlier version
     if code := train.main([*flags, "--suffix", "", *more]):
         return code
     ends = [progress(run) for run in (args.run, args.run.parent / name)]

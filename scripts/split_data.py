@@ -26,9 +26,9 @@ from pathlib import Path
 
 import _root
 
-from data.image_folder import make_dataset
+from data.image_folder import some_images
 from data.pairs import stem_key
-from scripts.tool import ToolParser, for_each, refuse_inside, some, write
+from scripts.tool import ToolParser, for_each, refuse_inside, write
 from util.errors import UserError, one_line_errors, say, warn
 
 SPLITS = ("train", "val", "test")
@@ -92,7 +92,7 @@ def check_apart(out: Path, given: dict[str, Path]) -> None:
 def plan(folder: Path, out: Path, domain: str, shares: list[float]) -> list[tuple[Path, Path]]:
     """(image, its file in a split), for the images of one domain."""
     moves = []
-    for path in some(make_dataset(str(folder)), str(folder)):
+    for path in some_images(str(folder)):
         below = Path(path).relative_to(folder)
         split = split_of(stem_key(path, str(folder)), shares)
         for other in SPLITS:

@@ -43,13 +43,6 @@ class ToolParser(OneLineParser):
         return args
 
 
-def some(paths: list[str], where: str) -> list[str]:
-    """The paths, or one line if there are none."""
-    if not paths:
-        raise UserError(f"{where}: no image in it; give the folder that holds the images")
-    return paths
-
-
 def refuse_inside(out: str | Path, folder: str | Path, flag: str) -> None:
     """What is written must not come to lie among what is read."""
     there = next(path for path in (Path(out), *Path(out).absolute().parents) if path.exists())

@@ -19,6 +19,30 @@ if TYPE_CHECKING:
 
 BUILT_IN = ("jpeg", "png", "pillow", "tiff", "npy")  # in the order in which they are asked
 
+# What is no image here: kind of its files -> their extensions, and how to make images of them.
+OTHERS = {
+    "DICOM": (".dcm .dicom .ima", "by pydicom and numpy.save to .npy, with --value_range LOW HIGH"),
+    "NIfTI": (".nii .nii.gz", "by nibabel and numpy.save, a slice an .npy, with --value_range"),
+    "volumes": (".mha .mhd .nrrd", "by SimpleITK and numpy.save, a slice an .npy"),
+    "OpenEXR": (".exr", "oiiotool x.exr -o x.tif, with --value_range LOW HIGH"),
+    "high dynamic range": (".hdr .pfm", "oiiotool x.hdr -o x.tif, with --value_range LOW HIGH"),
+    "HEIC": (".heic .heif .hif", "heif-convert x.heic x.png, or pip install pillow-heif"),
+    "AVIF": (".avif .avifs", "avifdec x.avif x.png"),
+    "JPEG XL": (".jxl", "djxl x.jxl x.png"),
+    "video": (".mp4 .mov .avi .mkv .webm .m4v .mpg .mpeg .wmv", "ffmpeg -i x.mp4 %06d.png"),
+    "camera raw": (".cr2 .cr3 .nef .arw .dng .raf .orf .rw2", "dcraw -T x.nef, to TIFF"),
+    "drawings": (".svg .eps .ai .pdf .ps", "magick -density 300 x.pdf x.png"),
+    "layered pictures": (".psd .xcf .kra", "magick x.psd -flatten x.png"),
+    "arrays": (".npz .mat .h5 .hdf5 .pt .pth .pkl", "each image by numpy.save to an .npy"),
+    "tables of images": (".parquet .arrow", "none needed: --dataset_mode huggingface reads them"),
+    "records": (".tfrecord .lmdb .mdb", "write each image as a .png"),
+    "archives": (".zip .tar .gz .tgz .7z .rar .bz2 .xz .zst", "unpack them first"),
+    "pictures": (
+        ".ico .tga .pcx .dds .sgi .ras .jp2 .j2k .jpx .qoi .xbm .xpm .icns .wmf .emf",
+        "magick x.tga x.png",
+    ),
+}
+
 
 class Format(ABC):
     """Extend this in util/images/<name>_format.py; see docs/formats.md.
@@ -135,3 +159,11 @@ def extensions() -> tuple[str, ...]:
 def written_extensions() -> tuple[str, ...]:
     """That results may have: of the picture to look at, and of what may lie beside it."""
     return (".png", *(each.written for each in formats().values() if each.written))
+
+
+def how_to_convert(extension: str) -> str:
+    """` (DICOM): convert ...` for files that are no images here; empty if nothing is known."""
+    for kind, (known, how) in OTHERS.items():
+        if extension in known.split():
+            return f" ({kind}; to images: {how})"
+    return ""

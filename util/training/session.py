@@ -80,6 +80,7 @@ class Session:
         if distributed.rank() == 0:
             make_room(self.opt.run_dir, self.opt.overwrite, keep=self.opt.continue_train)
             self.options.save(self.opt.run_dir)
+            self.dataset.remember_files(self.opt.run_dir)
         with self.open as opened:
             self._open(opened)
             self.open = opened.pop_all()
