@@ -246,14 +246,20 @@ function viewer(gallery) {
   dialog.onkeydown = (event) => viewerKeys(event, { step, swap, view, cut: modes.slider.by });
   return (chosen, column) => {
     row = chosen;
-    const { left, right } = modes.slider, names = gallery.columns.map((c) => c.name);
-    if (left.value === right.value) right.value = names[1] ?? names[0];
+    const { left, right } = modes.slider;
+    if (left.value === right.value) [left.value, right.value] = firstTwo(gallery.columns);
     if (column && column !== left.value) right.value = column;
     view.reset();
     dialog.showModal();
     dialog.focus(); // not on a button, which the keys would press
     show();
   };
+}
+
+// What is compared first: two tests' results, else the first two columns.
+function firstTwo(columns) {
+  const several = columns.filter(({ label }) => label.includes(" · "));
+  return [...several, ...columns].slice(0, 2).map(({ name }) => name);
 }
 
 function viewerKeys(event, { step, swap, view, cut }) {
