@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -27,7 +26,9 @@ from models.translation import translate
 from options.test_options import TestOptions, describe_sizes
 from util.atomic import inside
 from util.errors import begun, one_line_errors, say
-from util.results.writer import PageInfo, PictureRules, Results, command_line
+from util.images.write import Encoding
+from util.results.rules import PictureRules, Sources
+from util.results.writer import PageInfo, Results, command_line
 from util.seed import seed_everything
 
 
@@ -49,37 +50,52 @@ def main(argv: list[str] | None = None) -> int:
     label = f"{opt.phase}_{opt.epoch}{iteration}"
     folder = inside(opt.results_dir, opt.name, label, what="folder of results")
     # What does not fit ends here, before anything is written.
+    rules = picture_rules(opt, dataset, model)
+    rules.check_encoding(dataset.dataset.checked_files())
     model.set_input(pad_batch(dataset.peek(), *model.accepted_sides)[0])
-    options.save(folder)
-    details = {"command": command_line("test.py", argv), "options": options.describe()}
-    results = write_results(opt, dataset, model, folder, count, mode, details)
-    results.finish()
-    return 1 if results.unreadable else 0
-
-
-def write_results(
-    opt: argparse.Namespace, dataset: Loader, model: BaseModel, folder: Path, count: int, mode: str,
-    details: dict[str, str],
-) -> Results:  # fmt: skip
-    """Translate `count` images; write <stem>_<visual>.png each, and the page."""
     facts = {
         "model": opt.model,
         "norm and dropout": mode,
         "weights": f"{opt.run_dir}, epoch {opt.epoch_label}",
         "data": opt.dataroot,
     }
-    page = PageInfo(f"{opt.name}: {opt.phase}", facts, details, opt.display_winsize)
-    sides = model.visual_sides
-    rules = PictureRules(opt.direction, opt.value_range, opt.aspect_ratio, sides)
-    results = Results(folder, page, rules).begin(opt.dataroot)
+    details = {"command": command_line("test.py", argv), "options": options.describe()}
+    title = f"{opt.name}: {opt.phase}"
+    page = PageInfo(title, facts, details, opt.display_winsize, model.visual_groups)
+    results = Results(folder, page, rules).begin()
+    write_results(options, dataset, model, results, count)
+    results.finish(opt.dataroot, opt.overwrite)
+    return 1 if results.unreadable else 0
+
+
+def picture_rules(opt: argparse.Namespace, dataset: Loader, model: BaseModel) -> PictureRules:
+    """How pictures are written, as flags, data and model want it."""
+    read = dataset.dataset
+    cropped = "crop" in opt.preprocess and opt.crop_size != opt.load_size
+    sources = Sources(read.folders, read.images_per_file == 2, cropped)
+    encoding = Encoding.of(opt.format) if opt.format else None
+    told = tuple(model.translation_names)
+    flat = opt.results_layout == "flat"
+    return PictureRules(
+        opt.direction, opt.value_range, opt.aspect_ratio, model.visual_sides, told, encoding, flat,
+        sources,
+    )  # fmt: skip
+
+
+def write_results(
+    options: TestOptions, dataset: Loader, model: BaseModel, results: Results, count: int
+) -> None:
+    """Translate `count` images; write <stem>_<visual>.png each, the page, and the options."""
+    opt = options.opt
     bar = tqdm(total=count, unit="img", dynamic_ncols=True, disable=None)
     with results, bar, begun():
+        if not results.rules.flat:
+            options.save(results.folder)
         for files, pictures in translate(model, dataset, dataset.collate, opt.seed, opt.direction):
             results.add(files, pictures)
             bar.update()
     for path, why in dataset.bad.items():
         results.add_unreadable(path, why)
-    return results
 
 
 if __name__ == "__main__":

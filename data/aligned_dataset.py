@@ -71,7 +71,9 @@ class AlignedDataset(BaseDataset):
     def _find_pairs(self) -> list[Pair]:
         root, phase = self.root, self.opt.phase
         if self.opt.pairs:
-            return read_pairs(self.opt.pairs, root, phase)
+            pairs = read_pairs(self.opt.pairs, root, phase)
+            self.folders = (os.path.commonpath([os.path.dirname(A) for A, _ in pairs]),)
+            return pairs
         together, folders = os.path.join(root, phase), domain_folders(root, phase)
         expected = (
             f"{together}/*.jpg, each A|B side by side, or {together}A and {together}B with equal "

@@ -38,6 +38,7 @@ class BaseDataset(ABC):
     cache: Cache | None = None  # of `--cache`
     images_per_file = 1  # of equal width, side by side
     no_use_for: dict[str, str] = {}  # as of a model, see models/base_model.py
+    folders: tuple[str, ...] = ()  # of the images; results have the sub-folders below them
     reads_pairs = False  # whether `--pairs` has a meaning
     # Of images besides A and B; one that is not named is grey or coloured, as its file.
     image_channels: dict[str, int] = {}
@@ -154,6 +155,7 @@ class BaseDataset(ABC):
         if listing and listing.images:
             for line in listing.describe_left_out():
                 warn(f"{folder}: {line}" if folder not in line else line)
+            self.folders = (*self.folders, folder)
             most = self.opt.max_dataset_size if limit else len(listing.images)
             return listing.images[: int(min(most, len(listing.images)))]
         problem = _no_folder(folder)

@@ -73,6 +73,7 @@ class CycleGANModel(BaseModel):
             visual_names_A.append("idt_B")
             visual_names_B.append("idt_A")
         self.visual_names = visual_names_A + visual_names_B
+        self.visual_groups = [visual_names_A, visual_names_B]
         self.model_names = ["G_A", "G_B", "D_A", "D_B"] if self.isTrain else ["G_A", "G_B"]
         self.netG_A = self.generator(opt.input_nc, opt.output_nc)
         self.netG_B = self.generator(opt.output_nc, opt.input_nc)

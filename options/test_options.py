@@ -24,6 +24,15 @@ class TestOptions(BaseOptions):
         add = parser.add_argument_group("test").add_argument
         # fmt: off
         add("--results_dir", life="place", default="./results/", help="where result pages go")
+        add("--results_layout", life="place", default="page", choices=("page", "flat"),
+            help="page: every visual in images/, and index.html; flat: translations alone, called "
+            "as the images that they are made of")
+        add("--format", life="run", type=types.image_encoding,
+            help="of result files: png, jpg, webp, with a quality jpg:95, webp:80; default: PNG, "
+            "or as the images came where PNG cannot hold it")
+        add("--overwrite", life="call", action="store_true",
+            help="delete earlier results of this place; else those that are not equal are kept as "
+            "<phase>_<epoch>.1, .2, ...")
         add("--aspect_ratio", life="run", type=types.positive, default=1.0,
             help="width / height that result images are stretched to")
         add("--eval", life="run", action="store_true",

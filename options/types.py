@@ -5,6 +5,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 
 from util.atomic import fault_of_name
+from util.images.write import Encoding
 from util.seed import MAX_SEED
 
 
@@ -78,6 +79,15 @@ def _name(text: str, accepted: str) -> str:
     return text
 
 
+def image_encoding(text: str) -> str:
+    """How result files are encoded: `Encoding.of` takes it."""
+    try:
+        Encoding.of(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return text
+
+
 def run_name(text: str) -> str:
     """The name of a run, or the path of one; `options.runs.located` tells them apart."""
     if not text or "\0" in text or text in (".", ".."):
@@ -90,6 +100,7 @@ count_or_inf.__name__ = "a whole number from 1 up, or inf"
 folder_name.__name__ = "the name of one folder"
 label.__name__ = "the label of a checkpoint"
 name_part.__name__ = "a part of a file's name"
+image_encoding.__name__ = "png, jpg[:1-100] or webp[:1-100]"
 
 positive_int = whole_number(1)
 non_negative_int = whole_number(0)

@@ -14,7 +14,7 @@ from util.direction import oriented
 from util.errors import NonFinite, UserError, begun, did_you_mean, one_line_errors
 from util.image_pool import ImagePool
 from util.images.convert import save_image, tensor2im
-from util.results.writer import unique_stems
+from util.results.stems import unique_stems
 from util.seed import mix, seeded
 from util.training.visualizer import crossed
 

@@ -1,20 +1,142 @@
-"""From a tensor to a file of the same depth, channels and format as another file."""
+"""From a tensor to a file of the same depth, channels and format as another file, or in another
+format that can hold it."""
 
 from __future__ import annotations
 
+import functools
+import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
+from PIL import Image
 
 from util import atomic
+from util.errors import UserError
 from util.images.convert import png_bytes, save_image, stretched, tensor2im
-from util.images.formats import format_named
+from util.images.formats import format_named, written_extensions
 from util.images.header import Header
 from util.images.picture import Picture
 from util.images.read import Range, value_limits
 from util.lazy import torch
 
 EIGHT_BITS = Header((0, 0), 3)
+LOSSY = {"jpg": 95, "webp": 90}  # kind -> usual quality
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What `--format` asks for instead of the format that the images came in.
+
+    Args:
+        kind: "png", "jpg" or "webp".
+        quality: from 1 to 100, of the last two.
+    """
+
+    kind: str
+    quality: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> Encoding:
+        """From `png`, `jpg`, `webp`, `jpg:95` or `webp:80`; ValueError for anything else."""
+        kind, colon, quality = text.lower().partition(":")
+        kind = "jpg" if kind == "jpeg" else kind
+        number = int(quality) if quality.isdecimal() else LOSSY.get(kind, 0)
+        known = kind in LOSSY or (kind == "png" and not colon)
+        if not known or (colon and not quality.isdecimal()) or (colon and not 1 <= number <= 100):
+            raise ValueError(
+                f"{text!r}: accepted: png, jpg, webp, or with a quality from 1 to 100 jpg:95, "
+                "webp:80"
+            )
+        return cls(kind, number)
+
+    def check(self, path: str, model: Header, channels: int) -> None:
+        """Raise UserError if results that are like a file cannot be written in this format.
+
+        Args:
+            path, model: the file, and what it holds.
+            channels: of the results.
+        """
+        colours = channels in (1, 3)
+        fitting = {"uint8": ["png", "webp", "jpg"], "uint16": ["png"]}.get(model.dtype, [])
+        if not colours:
+            fitting = fitting[:2] if model.alpha and channels in (2, 4) else []
+        if self.kind not in fitting:
+            own = format_named(model.kind).written.lstrip(".") or "tif"
+            instead = ", ".join(fitting) or "none of png, jpg and webp"
+            raise UserError(
+                f"--format {self.kind}: results of {path} have {channels} x {model.dtype}, which "
+                f"it cannot hold; accepted for it: {instead}; without the flag they come out as "
+                f"{'png' if fitting and own == 'tif' and model.kind != 'tiff' else own}"
+            )
+
+    def encode(self, values: np.ndarray) -> bytes:
+        """(H, W, C) as a file: uint8, for PNG also uint16."""
+        if self.kind == "png":
+            return png_bytes(values[..., 0] if values.shape[-1] == 1 else values)
+        if self.kind == "jpg":
+            space = "GRAY" if values.shape[-1] == 1 else "RGB"
+            return simplejpeg.encode_jpeg(
+                np.ascontiguousarray(values), self.quality, space, colorsubsampling="444"
+            )
+        if values.shape[-1] == 2:  # WebP has no grey
+            values = values[..., [0, 0, 0, 1]]
+        content = io.BytesIO()
+        image = Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
+        image.save(content, "WEBP", quality=self.quality)
+        return content.getvalue()
+
+
+@functools.cache
+def result_extensions() -> tuple[str, ...]:
+    """That files of results may have."""
+    return (*written_extensions(), *(f".{kind}" for kind in LOSSY))
+
+
+def save_values(
+    image: torch.Tensor,
+    path: Path,
+    model: Header = EIGHT_BITS,
+    value_range: Range | None = None,
+    aspect_ratio: float = 1.0,
+    encoding: Encoding | None = None,
+) -> Path:
+    """Write an image as the file that it came from holds its own.
+
+    PNG wherever it can hold the values (8 and 16 bits; grey, colour, alpha), else TIFF; the other
+    file's format if results are written in it (`Format.written`: TIFF and .npy).
+
+    Args:
+        image: (1, C, H, W) in [-1, 1].
+        path: of the file without its extension, which is added.
+        model: what the other file held.
+        value_range: as in `read_picture`.
+        aspect_ratio: width / height is multiplied by it.
+        encoding: the format instead; UserError if it cannot hold the values.
+
+    Returns: the file.
+    """
+    channels, own = image.shape[1], format_named(model.kind)
+    fits_png = channels in (1, 3) or (model.alpha and channels in (2, 4))
+    if encoding:
+        encoding.check(path.name, model, channels)
+    elif own.written or not fits_png or model.dtype not in ("uint8", "uint16"):
+        values = _values(image, model, value_range, aspect_ratio)
+        own = own if own.written else format_named("tiff")
+        file = path.with_name(path.name + own.written)
+        atomic.write(file, own.encode(values, model), durable=False)
+        return file
+    else:
+        encoding = Encoding("png")
+    if model.dtype == "uint8" and channels in (1, 3):
+        levels = np.asarray(stretched(Image.fromarray(tensor2im(image)), aspect_ratio))
+        values = levels if channels == 3 else levels[..., :1]
+    else:
+        values = _values(image, model, value_range, aspect_ratio)
+    file = path.with_name(f"{path.name}.{encoding.kind}")
+    atomic.write(file, encoding.encode(values), durable=False)
+    return file
 
 
 def save_like(
@@ -23,37 +145,24 @@ def save_like(
     model: Header = EIGHT_BITS,
     value_range: Range | None = None,
     aspect_ratio: float = 1.0,
+    encoding: Encoding | None = None,
+    view: Path | None = None,
 ) -> Path:
-    """Write an image as the file that it came from holds its own, and a picture to look at.
-
-    PNG wherever it can hold the values (8 and 16 bits; grey, colour, alpha), else TIFF; the other
-    file's format if results are written in it (`Format.written`: TIFF and .npy), beside a PNG.
+    """`save_values`, and a picture to look at where the file is none: an 8-bit PNG beside it.
 
     Args:
-        image: (1, C, H, W) in [-1, 1].
-        path: of the file without its extension, which is added.
-        model: what the other file held.
-        value_range: as in `read_picture`.
-        aspect_ratio: width / height is multiplied by it.
+        view: of the picture, without its extension, where the file is a PNG itself, but of 16 bits:
+            browsers show these by their full range, so that 12 bits are all but black.
 
-    Returns: the picture to look at, a PNG.
+    Returns: the picture to look at.
     """
-    channels = image.shape[1]
-    shown = path.with_name(path.name + ".png")
-    fits_png = channels in (1, 3) or (model.alpha and channels == model.channels)
-    own = format_named(model.kind)
-    if own.written or not fits_png or model.dtype not in ("uint8", "uint16"):
-        save_image(tensor2im(image), shown, aspect_ratio)
-        values = _values(image, model, value_range, aspect_ratio)
-        own = own if own.written else format_named("tiff")
-        beside = path.with_name(path.name + own.written)
-        atomic.write(beside, own.encode(values, model), durable=False)
-    elif model.dtype == "uint8" and channels in (1, 3):
-        levels = tensor2im(image)
-        save_image(levels if channels == 3 else levels[..., 0], shown, aspect_ratio)
-    else:
-        values = _values(image, model, value_range, aspect_ratio)
-        atomic.write(shown, png_bytes(values), durable=False)
+    file = save_values(image, path, model, value_range, aspect_ratio, encoding)
+    is_picture = file.suffix.lstrip(".") in ("png", *LOSSY)
+    if is_picture and (view is None or model.dtype != "uint16"):
+        return file
+    shown = view if is_picture else path
+    shown = shown.with_name(f"{shown.name}.png")
+    save_image(tensor2im(image), shown, aspect_ratio)
     return shown
 
 

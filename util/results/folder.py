@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from util.atomic import stays
 from util.errors import UserError, on_disk, warn
 from util.html import POLICY
-from util.images.formats import written_extensions
+from util.images.write import result_extensions
 from util.results.gallery import METRICS, set_metrics
 
 METRICS_FILE = "metrics.jsonl"
@@ -22,11 +22,13 @@ class Row:
     stem: of the image.
     pictures: visual -> file relative to the page.
     text: what is said instead of pictures.
+    files: all that it shows or leads to, relative to the page.
     """
 
     stem: str
     pictures: dict[str, str] = field(default_factory=dict)
     text: str = ""
+    files: set[str] = field(default_factory=set)
 
 
 class _Rows(HTMLParser):
@@ -43,14 +45,17 @@ class _Rows(HTMLParser):
         self.inside = tag
         if tag in ("h2", "h3"):
             self.rows.append(Row(""))
-        elif tag == "img" and self.rows:
-            address = dict(attrs).get("src") or ""
+        elif tag in ("img", "a") and self.rows:
+            told = dict(attrs)
+            address = told.get("src" if tag == "img" else "href") or ""
             if urlsplit(address).scheme or address.startswith("/"):
                 return
             file, row = on_disk(unquote(address, errors="surrogateescape")), self.rows[-1]
             if "\0" in file:
                 return
-            row.pictures[Path(file).stem.removeprefix(f"{row.stem}_")] = file
+            row.files.add(file)
+            if tag == "img":
+                row.pictures[_label(row.stem, told.get("alt"), file)] = file
 
     def handle_data(self, data: str) -> None:
         if self.rows and self.inside in ("h2", "h3"):
@@ -60,6 +65,12 @@ class _Rows(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self.inside = ""
+
+
+def _label(stem: str, alt: str | None, file: str) -> str:
+    """The visual that a picture is: pages of ours tell it, the reference's by the file's name."""
+    name, told = Path(file).stem, (alt or "").removeprefix(f"{stem}: ")
+    return told if told and name.endswith(f"_{told}") else name.removeprefix(f"{stem}_")
 
 
 def read_rows(folder: Path) -> list[Row]:
@@ -79,40 +90,12 @@ def is_ours(page: Path) -> bool:
     return page.is_file() and POLICY.encode() in page.read_bytes()[:2000]
 
 
-def remove_pictures(folder: Path, source: str | None = None) -> set[str]:
-    """Delete the pictures that a page of ours shows, which is about to be written anew.
-
-    Files that the page does not show stay; and so does everything if `source`, a folder that is
-    read, holds the pictures.
-
-    Returns: the pictures' names.
-    """
-    page = folder / "index.html"
-    pictures = _own_pictures(folder) if is_ours(page) else []
-    if pictures and source and _overlap(folder / "images", Path(source)):
-        warn(f"{folder}: pictures of an earlier test stay there, as they are read: {source}")
-        return set()
-    for picture in pictures:
-        for extension in written_extensions():
-            picture.with_suffix(extension).unlink(missing_ok=True)
-    return {picture.name for picture in pictures}
-
-
-def _own_pictures(folder: Path) -> list[Path]:
-    """Those on the folder's page that have the names which `Results` gives."""
-    return [
-        folder / file
-        for row in read_rows(folder)
-        for label, file in row.pictures.items()
-        if file == f"images/{row.stem}_{label}.png" and stays(f"{row.stem}_{label}.png")
-        if "/" not in row.stem + label
-    ]
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    """Whether one of two folders lies in the other."""
-    a, b = one.resolve(), other.resolve()
-    return a.is_relative_to(b) or b.is_relative_to(a)
+def shown_files(folder: Path) -> set[Path]:
+    """The files, relative to a folder, that its page of ours shows or leads to, and those of other
+    extensions that lie beside them."""
+    inside = {Path(file) for row in read_rows(folder) for file in row.files if stays(file)}
+    endings = result_extensions()
+    return inside | {file.with_name(file.stem + end) for file in inside for end in endings}
 
 
 def read_metrics(folder: Path) -> dict[str, dict[str, float]]:

@@ -8,7 +8,9 @@ import struct
 from pathlib import Path
 
 from util import atomic
+from util.errors import BadImage
 from util.html import CLOSING, POLICY, address, head, only_script, to_bytes
+from util.images.header import read_header
 
 METRICS = '<script type="application/json" id="metrics">'
 
@@ -22,6 +24,7 @@ class ResultPage:
         facts: name -> value, shown below the heading.
         details: heading -> text, shown as it is when it is asked for.
         width: px of a picture on a wide screen.
+        groups: labels that stay together where a row of pictures has to be broken.
     """
 
     def __init__(
@@ -31,25 +34,36 @@ class ResultPage:
         facts: dict[str, str],
         details: dict[str, str],
         width: int,
+        groups: list[list[str]] | None = None,
     ) -> None:
-        self.path, self.rows = path, 0
+        self.path, self.rows, self.groups = path, 0, groups or []
         self.columns: dict[str, int] = {}  # label -> number
         path.parent.mkdir(parents=True, exist_ok=True)
         opening = to_bytes(_opening(title, facts, details, width) + CLOSING)
         atomic.write(path, opening, durable=False)
 
-    def add_row(self, heading: str, pictures: dict[str, str | None], text: str = "") -> None:
+    def add_row(
+        self,
+        heading: str,
+        pictures: dict[str, str | None],
+        text: str = "",
+        links: dict[str, str] | None = None,
+    ) -> None:
         """Append pictures under a heading.
 
         Args:
             pictures: label -> file relative to the page; None: there is none, and it is said.
             text: below the heading.
+            links: label -> file that the picture leads to, if it is another.
         """
         self.rows += 1
-        figures = "".join(self._figure(heading, *item) for item in pictures.items())
+        figures = {
+            label: self._figure(heading, label, file, (links or {}).get(label))
+            for label, file in pictures.items()
+        }
         told = f"<p>{html.escape(text)}</p>" if text else ""
         kind = "" if figures else ' class="text"'
-        grid = f'<div class="pictures">{figures}</div>' if figures else ""
+        grid = f'<div class="pictures">{self._grouped(figures)}</div>' if figures else ""
         row = (
             f'<section id="row-{self.rows}"{kind}><h2>{html.escape(heading)}</h2>'
             f"{told}{grid}</section>\n"
@@ -58,16 +72,30 @@ class ResultPage:
             file.seek(-len(CLOSING), os.SEEK_END)
             file.write(to_bytes(row + CLOSING))
 
-    def _figure(self, heading: str, label: str, file: str | None) -> str:
+    def _grouped(self, figures: dict[str, str]) -> str:
+        """Label -> its figure, to all of them, each group in an element of its own."""
+        groups = [[label for label in group if label in figures] for group in self.groups]
+        groups = [group for group in groups if group]
+        if len(groups) < 2:
+            return "".join(figures.values())
+        grouped = {label for group in groups for label in group}
+        groups += [[label] for label in figures if label not in grouped]
+        return "".join(
+            f'<div class="group" style="--n:{len(group)}">'
+            + "".join(figures[label] for label in group) + "</div>"
+            for group in groups
+        )  # fmt: skip
+
+    def _figure(self, heading: str, label: str, file: str | None, leads_to: str | None) -> str:
         column = self.columns.setdefault(label, len(self.columns))
         if file is None:
             shown = '<div class="absent">not there</div>'
         else:
-            link = address(file)
+            source, link = address(file), address(leads_to or file)
             alt = html.escape(f"{heading}: {label}")
-            size = png_size(self.path.parent / file)
+            size = picture_size(self.path.parent / file)
             sides = f' width="{size[0]}" height="{size[1]}"' if size else ""
-            shown = f'<a href="{link}"><img src="{link}" alt="{alt}"{sides} loading="lazy"></a>'
+            shown = f'<a href="{link}"><img src="{source}" alt="{alt}"{sides} loading="lazy"></a>'
         caption = f"<figcaption>{html.escape(label)}</figcaption>"
         return f'<figure class="c{column}">{shown}{caption}</figure>'
 
@@ -86,15 +114,17 @@ def set_metrics(page: Path, names: list[str], rows: dict[int, list[float | None]
     atomic.write(page, before + found + _script_json(table).encode() + rest)
 
 
-def png_size(file: Path) -> tuple[int, int] | None:
-    """(width, height) px of a PNG, so that a browser knows them before it reads the file."""
+def picture_size(file: Path) -> tuple[int, int] | None:
+    """(width, height) px of a picture, so that a browser knows them before it reads the file; None
+    if it is none."""
     try:
         with open(file, "rb") as picture:
             head = picture.read(24)
-    except OSError:
+        if head.startswith(b"\x89PNG") and len(head) == 24:  # most are, and this takes no time
+            return struct.unpack(">II", head[16:])
+        return read_header(str(file)).size
+    except (OSError, BadImage):
         return None
-    is_png = head.startswith(b"\x89PNG") and len(head) == 24
-    return struct.unpack(">II", head[16:]) if is_png else None
 
 
 def _script_json(value: object) -> str:

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from util.results.writer import PageInfo, PictureRules, Results, side_of
+from util.results.rules import PictureRules, side_of
+from util.results.writer import PageInfo, Results
 
 
 @pytest.fixture
@@ -62,18 +63,26 @@ def test_where_both_sides_are_alike_nothing_has_to_be_told(tmp_path, files, caps
     assert written(tmp_path / "s", "output") == {"I;16"} and not capsys.readouterr().err
 
 
-def test_a_new_object_deletes_nothing_until_it_begins(tmp_path, files, capsys):
+def contents(folder) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+def test_equal_results_replace_and_others_are_kept(tmp_path, files, capsys):
+    """User report 5: nothing goes that is not in its successor; files of others stay."""
     folder = tmp_path / "r"
-    write(folder, files, ["real_A", "old_A"])
-    before = {f.name: f.read_bytes() for f in (folder / "images").iterdir()}
-    page = (folder / "index.html").read_bytes()
-    results = Results(folder, PageInfo("t"), PictureRules())
-    assert {f.name: f.read_bytes() for f in (folder / "images").iterdir()} == before
-    assert (folder / "index.html").read_bytes() == page
-    results.begin(dataroot=str(folder / "images"))  # which is read
-    assert len(list((folder / "images").iterdir())) == len(before)
-    assert "stay there, as they are read" in capsys.readouterr().err
     write(folder, files, ["real_A"])
-    assert {f.name for f in (folder / "images").iterdir()} == before.keys(), "the page is another"
+    (folder / "notes.txt").write_text("mine")
+    before = contents(folder)
+    results = Results(folder, PageInfo("t"), PictureRules())
+    assert contents(folder) == before
+    results.begin()
+    assert contents(folder) == before, "what is written lies elsewhere until it is whole"
+    results.place.give_up(begun=False)
+    assert [f.name for f in tmp_path.iterdir() if f.is_dir()] == ["r"]
+    write(folder, files, ["real_A", "fake_B"])  # the same and more
+    assert contents(folder).keys() > before.keys() and not (tmp_path / "r.1").exists()
+    before = contents(folder)
+    capsys.readouterr()
     write(folder, files, ["fake_B"])
-    assert "x_real_A.png" not in {f.name for f in (folder / "images").iterdir()}
+    assert contents(tmp_path / "r.1") == before and "kept as" in capsys.readouterr().out
+    assert not any("real_A" in name for name in contents(folder))
