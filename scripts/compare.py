@@ -3,12 +3,12 @@
     python scripts/compare.py results/maps_1/test_latest results/maps_2/test_latest
 
 Each folder is one that test.py has written; the name of a run, or its folder's path, stands for the
-only one of its tests in ./results. Images are matched by name, sub-folders included; what one folder
-lacks is told. A visual that is the same in all folders, such as the input, is shown once. Figures
-of metrics.jsonl are there to sort by, and L1 where a visual has a ground truth: the mean absolute
-difference, in levels of 255, of the pictures as they are shown; of two folders their difference
-too. Their means are told at the top. The page, index.html in `comparison` or in --out, links to the
-pictures where they are.
+only one of its tests in ./results. Images are matched by name, sub-folders included; what one
+folder lacks is told. A visual that is the same in all folders, such as the input, is shown once.
+Figures of metrics.jsonl are there to sort by, and L1 where a visual has a ground truth: the mean
+absolute difference, in levels of 255, of the pictures as they are shown; of two folders their
+difference too. Their means are told at the top. The page, index.html in `comparison` or in --out,
+links to the pictures where they are.
 """
 
 import filecmp
