@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from util.errors import UserError, say, warn
+from util.errors import UserError, say, shown, warn
 from util.lazy import Lazy
 
 filelock = Lazy("filelock")
@@ -43,6 +44,11 @@ def run_lock(run_dir: str | Path, wanted: bool = True) -> Iterator[None]:
         yield
         return
     folder = Path(run_dir)
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(
+            f"{folder}: a link to {os.readlink(folder)}, which is not there; mount that disk, or "
+            "make the folder, or delete the link"
+        )
     file = folder.parent / f".{folder.name}.lock"
     made = not folder.parent.exists()
     try:
@@ -65,6 +71,8 @@ def run_lock(run_dir: str | Path, wanted: bool = True) -> Iterator[None]:
 
 def _acquire(file: Path, name: str) -> filelock.FileLock:
     """The lock, held, with this process's pid and host in its file."""
+    if file.is_symlink():
+        raise UserError(f"{file}: a link, which is not followed; delete it")
     lock = filelock.FileLock(file, timeout=0, fallback_to_soft=False)
     try:
         lock.acquire()
@@ -104,13 +112,25 @@ def _read(file: Path) -> dict:
 
 def _touches_its_file(file: Path, holder: dict) -> bool:
     """Whether a run of a version that locked nothing is at work; see STALE_S."""
-    if "started" not in holder or time.time() - file.stat().st_mtime > STALE_S:
+    if "started" not in holder or (age_s := _now(file.parent) - file.stat().st_mtime) > STALE_S:
         return False
     with contextlib.suppress(OSError):  # no /proc: the time has to do
         here = socket.gethostname(), os.readlink("/proc/self/ns/pid")
         if here == (holder.get("host"), holder.get("space")):
             return _start_of(holder.get("pid")) == holder["started"]
+    if age_s < -STALE_S:  # it would be believed for ever
+        warn(f"{file}: its time lies {-age_s / 3600:.1f} h in the future, so nobody keeps it alive")
+        return False
     return True
+
+
+def _now(folder: Path) -> float:
+    """The time, s, by the clock that stamps files there: of a server, it may be another one."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return time.time()
 
 
 def _start_of(pid: object) -> str | None:
@@ -125,8 +145,11 @@ def _start_of(pid: object) -> str | None:
 def make_room(run_dir: str | Path, overwrite: bool, keep: bool = False) -> None:
     """See to it that a new run finds no files of an earlier one, and say so.
 
+    A folder that is a link, to a larger disk, stays one, and the new run goes where it leads.
+
     Args:
-        overwrite: delete them; else the folder is renamed to NAME.1, NAME.2, ...
+        overwrite: delete them; else the folder is renamed to NAME.1, NAME.2, ...; of a link, the
+            folder that it leads to is, and NAME.1 is a link to it.
         keep: the run goes on: leave everything as it is.
 
     Raises:
@@ -137,15 +160,48 @@ def make_room(run_dir: str | Path, overwrite: bool, keep: bool = False) -> None:
         return
     try:
         if overwrite:
-            shutil.rmtree(folder)
-            say(f"{folder}: the earlier run is deleted (--overwrite)")
+            _empty(folder)
+            say(f"{shown(folder)}: the earlier run is deleted (--overwrite)")
             return
-        names = (folder.with_name(f"{folder.name}.{n}") for n in itertools.count(1))
-        kept = next(name for name in names if not name.exists())
-        os.rename(folder, kept)
+        kept = _move_away(folder)
     except OSError as error:
         raise UserError(
-            f"{folder}: the earlier run cannot be moved away ({error.strerror}); choose another "
-            "--name"
+            f"{folder}: the earlier run cannot be moved away ({error.strerror or error}); choose "
+            "another --name"
         ) from None
-    say(f"{folder}: the earlier run is kept as {kept} (--overwrite deletes it)")
+    say(f"{shown(folder)}: the earlier run is kept as {shown(kept)} (--overwrite deletes it)")
+
+
+def _empty(folder: Path) -> None:
+    """Delete a folder; where it is a link, what is in it."""
+    if not folder.is_symlink():
+        shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _move_away(folder: Path) -> Path:
+    """Rename a folder to the first name that is free. Returns: that name."""
+    target = Path(os.path.realpath(folder))  # of a link
+    for number in itertools.count(1):
+        kept, there = (path.with_name(f"{path.name}.{number}") for path in (folder, target))
+        if not os.path.lexists(kept) and not os.path.lexists(there):
+            break
+    if not folder.is_symlink():
+        os.rename(folder, kept)
+        return kept
+    kept.symlink_to(there)
+    try:
+        os.rename(target, there)
+    except OSError as error:  # a disk of its own, or a folder of somebody else's
+        kept.unlink()
+        os.rename(folder, kept)
+        warn(f"{target}: cannot be renamed ({error.strerror}); the new run is in {folder} itself, "
+             "which is no link any more")  # fmt: skip
+        return kept
+    target.mkdir()
+    return kept
