@@ -17,6 +17,7 @@ from data.image_folder import list_images, subfolders
 from data.layout import hint, parent_hint
 from data.samples import pictures_in, refuse_another_size
 from data.standard import is_standard, standard
+from util.atomic import not_regular
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
 from util.images.header import Header
@@ -150,6 +151,7 @@ class BaseDataset(ABC):
             parent, name = os.path.split(os.path.abspath(self.root))
             near = did_you_mean(name, subfolders(parent)) or "; give the folder of the images"
             what = "a file, not a folder" if os.path.isfile(self.root) else "no such folder"
+            what = not_regular(self.root) or what
             raise UserError(f"--dataroot {self.root}: {what}{near}")
         listing = list_images(folder) if os.path.isdir(folder) else None
         if listing and listing.images:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from util.atomic import not_regular
 from util.errors import UserError, say, warn
 from util.images.picture import Picture
 
@@ -199,11 +200,11 @@ class DiskCache(Cache):
 
     def load(self, place: Path | None) -> np.ndarray | None:
         """The bytes of the entry's file, if they are those that were written."""
-        try:
-            content = None if place is None else np.fromfile(place, np.uint8)
-        except OSError:
+        if place is None:
             return None
-        if content is None:
+        try:
+            content = np.fromfile(os.devnull if not_regular(place) else place, np.uint8)
+        except OSError:
             return None
         entry, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
         if _checksum(entry) == checksum.tobytes():

@@ -51,6 +51,8 @@ def record_of(files: dict[str, list[str]], root: str) -> Record:
 
 def _content(path: str) -> str:
     """Size and check sum; empty of what cannot be read."""
+    if atomic.not_regular(path):
+        return ""
     try:
         size = os.stat(path).st_size
         with open(path, "rb") as file:

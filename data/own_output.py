@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 
 WEIGHTS = re.compile(r".+_net_.+\.(pth|safetensors)$")
-CACHE_ENTRY = re.compile(r"[0-9a-f]{40}\.image$")
+CACHE_ENTRY = re.compile(r"[0-9a-f]{40}\.image\d*$")
 VISUAL = re.compile(r"(?P<stem>.+)_(real|fake|rec|idt)(_[AB])?\.\w+$")
 PAGES = (b"default-src 'none'", b"<title>Experiment")  # how ours, and the reference's, begin
 PAGE_START = 4000  # bytes

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from data.order import in_order
+from util.atomic import not_regular, refuse_special
 from util.errors import UserError, did_you_mean, warn
 
 KNOWN_PHASES = ("train", "val", "test")
@@ -61,6 +62,7 @@ def read_pairs(table: str, root: str, phase: str) -> list[Pair]:
     Raises:
         UserError: the table or a file in it is missing, or no row is of this phase.
     """
+    refuse_special(table, "pairs")
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
             rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if any(row)]
@@ -93,7 +95,14 @@ def read_pairs(table: str, root: str, phase: str) -> list[Pair]:
 def _file(table: str, line: int, name: str | None, root: str) -> str:
     path = os.path.join(root, name or "")
     if not name or not os.path.isfile(path):
-        what = f"no file {path}" if name else "a file of A and one of B are needed"
+        kind = not_regular(path) if name else ""
+        what = (
+            f"{path} is {kind}"
+            if kind
+            else f"no file {path}"
+            if name
+            else "a file of A and one of B are needed"
+        )
         if name and ";" in name:
             what += "; separate the columns by commas"
         elif line == 1:

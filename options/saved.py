@@ -12,6 +12,7 @@ from util.errors import UserError, on_disk, readable, shown
 
 def load_config(file: str | Path) -> dict[str, Any]:
     """A YAML file of options, `flag: value` a line."""
+    atomic.refuse_special(file, "config")
     try:
         values = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:

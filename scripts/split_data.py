@@ -29,6 +29,7 @@ import _root
 from data.image_folder import some_images
 from data.pairs import stem_key
 from scripts.tool import ToolParser, for_each, refuse_inside, write
+from util import atomic
 from util.errors import UserError, one_line_errors, say, warn
 
 SPLITS = ("train", "val", "test")
@@ -115,6 +116,7 @@ def is_new(image: Path, target: Path) -> bool:
 
 
 def content_of(image: Path) -> bytes:
+    atomic.refuse_special(image)
     try:
         return image.read_bytes()
     except OSError as error:

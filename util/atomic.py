@@ -4,12 +4,18 @@ not at all."""
 import contextlib
 import hashlib
 import os
+import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from util.errors import UserError
+
+SPECIAL = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
 
 # Of the 255 bytes that a name may have; the rest is for what we put around it: `.NAME.lock`.
 MOST_BYTES = 240
@@ -117,3 +123,19 @@ def _short(name: str) -> str:
     """A name that leaves room for more, of one that may have all the bytes that there are."""
     octets = name.encode("utf-8", "surrogateescape")
     return name if len(octets) <= MOST_BYTES else hashlib.sha256(octets).hexdigest()
+
+
+def not_regular(path: str | Path) -> str:
+    """Why something must not be opened as a file, e.g. "a named pipe, not a regular file": reading
+    it may never end. Empty for a file or a link to one, and where there is nothing."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return ""  # opening it tells what is wrong
+    return "" if kind == stat.S_IFREG else f"{SPECIAL.get(kind, 'special')}, not a regular file"
+
+
+def refuse_special(path: str | Path, flag: str = "") -> None:
+    """Raise UserError if a file that a user names is no regular one; see `not_regular`."""
+    if kind := not_regular(path):
+        raise UserError(f"{f'--{flag} ' * bool(flag)}{path}: {kind}; give a file")

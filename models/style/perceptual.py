@@ -11,6 +11,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
+from util.atomic import refuse_special
 from util.checkpoints.weights import load_state_dict
 from util.errors import UserError, choose, did_you_mean
 from util.seed import seeded
@@ -184,7 +185,10 @@ def layer_channels(net: str, layers: Iterable[str]) -> dict[str, int]:
 
 def check_weights(weights: str) -> None:
     """Raise UserError unless `--perceptual_weights` names a source that there is."""
-    if weights not in ("imagenet", "random") and not Path(weights).is_file():
+    if weights in ("imagenet", "random"):
+        return
+    refuse_special(weights, "perceptual_weights")
+    if not Path(weights).is_file():
         raise UserError(
             f"--perceptual_weights {weights}: no such file; accepted: imagenet, random, or a file"
         )

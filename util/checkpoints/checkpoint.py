@@ -40,6 +40,7 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.folder, self.number = folder, int(folder.name)
         try:
+            atomic.refuse_special(folder / MANIFEST)
             self.manifest = json.loads((folder / MANIFEST).read_text())
             self.labels: list[str] = self.manifest["labels"]
             self.files: dict[str, dict] = self.manifest["files"]
@@ -131,7 +132,7 @@ def _mixed(checkpoint: Checkpoint, label: str, files: list[str] | None, run_dir:
             continue
         if os.path.samefile(public, checkpoint.folder / name):
             continue
-        if _sha256(public) != checkpoint.files[name]["sha256"]:
+        if atomic.not_regular(public) or _sha256(public) != checkpoint.files[name]["sha256"]:
             others = f"the others of {checkpoint.describe()}"
             problem = f"{public}: not the file that was saved with {others}"
             if label != LATEST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from util.atomic import refuse_special
 from util.checkpoints.checkpoint import find_checkpoint
 from util.checkpoints.weights import clean_state_dict, load_state_dict, shape_of, weights_path
 from util.errors import UserError
@@ -67,6 +68,7 @@ def _files_of(source: Path, names: list[str]) -> dict[str, Path]:
                 f"epochs there: {', '.join(epochs) or 'none'}; give one of the files"
             )
         return found
+    refuse_special(source, "init_from")
     if not source.is_file():
         raise UserError(f"--init_from {source}: no such file or folder; give a run's folder")
     epoch, mark, own = source.stem.partition("_net_")

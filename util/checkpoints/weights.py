@@ -56,6 +56,7 @@ def load_file(path: Path, device: torch.device | str = "cpu") -> Any:
     Raises:
         UserError: no such file (with the epochs that there are), or not a file of weights.
     """
+    atomic.refuse_special(path)
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; {_what_is_there(path)}")
     try:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from util.atomic import not_regular
 from util.errors import BadImage
 from util.images.formats import format_of
 
@@ -66,6 +67,8 @@ def read_header(path: str, data: bytes | None = None) -> Header:
         BadImage: it is no image, too small or too large.
         OSError: it could not be read at all (with an errno).
     """
+    if data is None and (kind := not_regular(path)):
+        raise BadImage(path, kind)
     with contextlib.ExitStack() as stack:
         file = io.BytesIO(data) if data is not None else stack.enter_context(open(path, "rb"))
         start = file.read(START)
@@ -91,6 +94,8 @@ def read_header(path: str, data: bytes | None = None) -> Header:
 
 def looks_cut_off(path: str) -> bool:
     """Whether a file ends before the end mark of its format (or with something behind it)."""
+    if not_regular(path):
+        return False  # `read_header` tells
     with open(path, "rb") as file:
         start = file.read(START)
         file.seek(-min(12, os.fstat(file.fileno()).st_size), os.SEEK_END)

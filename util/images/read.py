@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
+from util.atomic import not_regular, refuse_special
 from util.errors import BadImage, UserError, did_you_mean, warn
 from util.images.formats import format_named
 from util.images.header import ORIENTATION, Header, read_header
@@ -38,6 +39,8 @@ def read_bytes(path: str) -> bytes:
         BadImage: this file may not be read.
         UserError: it has gone away, or its disk fails.
     """
+    if kind := not_regular(path):
+        raise BadImage(path, kind)
     for wait_s in (*RETRY_AFTER_S, None):
         try:
             with open(path, "rb") as file:
@@ -141,6 +144,7 @@ def load_image(path: str, mode: str = "RGB", value_range: Range | None = None) -
 
 def load_given(flag: str, path: str) -> Image.Image:
     """`load_image` of the file that a flag names."""
+    refuse_special(path, flag)
     if not os.path.isfile(path):
         near = (
             did_you_mean(os.path.basename(path), os.listdir(os.path.dirname(path) or "."))
