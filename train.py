@@ -48,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         if writes:
             say(options.describe(opt.verbose or opt.dry_run))
             model.print_networks(opt.verbose)
+            session.say_disk_use(opt, model, dataset)
             say(f"training on {opt.device}; {dataset.describe()}")
         if opt.dry_run:
             return dry_run(opt, dataset, model)

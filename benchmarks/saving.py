@@ -2,6 +2,7 @@
 waited for, and with such that are written beside them, as a training does it.
 
     python benchmarks/saving.py [--rounds 5] [--images 400] [--device cpu]
+    python benchmarks/saving.py --sizes       only what checkpoints take on the disk
 
 Default networks at 256 px. A checkpoint is due every 5 epochs of --images images, every 5,000
 images, and every 15 minutes, whichever comes first.
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from benchmarks.timing import interleaved, row
 from benchmarks.train_step import make, step
 from models.base_model import BaseModel
 from options.train_options import TrainOptions
+from util.checkpoints.checkpoint import list_checkpoints
+from util.checkpoints.plan import DiskUse, Sizes
 from util.machine import memory
 from util.record import RunInfo
 from util.training.checkpointer import Checkpointer, Progress
@@ -35,6 +39,15 @@ WRITING_S = 4.0  # of steps beside a checkpoint at least, so that it can be writ
 HANDED = "handing it over"
 
 
+def checkpointer_of(model: BaseModel, folder: str) -> Checkpointer:
+    """With the default plan, and a page beside it, in a folder of the model's name."""
+    name = model.opt.model
+    run = RunInfo(name, Path(folder, name))
+    view, guard = Visualizer(run, 1), NanGuard(model, "stop", run.folder)
+    plan = save_plan(TrainOptions().parse(["--dataroot", ".", "--checkpoints_dir", folder]))
+    return Checkpointer(model, view, guard, Progress(size=100), SignalHandler(), plan, run)
+
+
 def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Callable[[], None]]:
     """What happens in a case -> the case; all take the same number of steps.
 
@@ -42,11 +55,8 @@ def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Ca
         model: has taken a step, so that its moments exist.
         handed: gains the seconds that each checkpoint beside the steps kept them.
     """
-    name = model.opt.model
-    run = RunInfo(name, Path(folder, name))
-    view, guard = Visualizer(run, 1), NanGuard(model, "stop", run.folder)
-    plan = save_plan(TrainOptions().parse(["--dataroot", ".", "--checkpoints_dir", folder]))
-    checkpointer = Checkpointer(model, view, guard, Progress(size=100), SignalHandler(), plan, run)
+    checkpointer = checkpointer_of(model, folder)
+    view = checkpointer.visualizer
     started = time.perf_counter()
     step(model)
     count = max(2, round(WRITING_S / (time.perf_counter() - started)))
@@ -75,6 +85,29 @@ def cases_of(model: BaseModel, folder: str, handed: list[float]) -> dict[str, Ca
         "and pictures, waited for": partial(steps, partial(show, wait=True)),
         "and pictures beside them": partial(steps, partial(show, wait=False)),
     }
+
+
+def sizes(device: str = "auto") -> list[str]:
+    """What a checkpoint of the default networks takes on the disk, and those of a default training
+    of 200 epochs, as it is and with `--save_state all`."""
+    lines = []
+    for name in MODELS:
+        with tempfile.TemporaryDirectory() as folder:
+            model = make(f"--model {name}", 256, device)
+            step(model)
+            checkpointer = checkpointer_of(model, folder)
+            checkpointer.save(at_once=True)
+            checkpointer.visualizer.writer.close()
+            files = list_checkpoints(Path(folder, name))[0].files
+        weights = sum(entry["bytes"] for file, entry in files.items() if file.startswith("net_"))
+        each = Sizes(weights, sum(entry["bytes"] for entry in files.values()) - weights)
+        plan = save_plan(TrainOptions().parse(["--dataroot", "."]))
+        totals = [DiskUse(each, replace(plan, all_states=every), plan.numbered(200, 400),
+                          Path(".")).total for every in (False, True)]  # fmt: skip
+        lines.append(f"{name}: a checkpoint {each.whole / 1e6:.0f} MB, {weights / 1e6:.0f} MB of "
+                     f"it weights; 200 epochs {totals[0] / 1e9:.1f} GB, with --save_state all "
+                     f"{totals[1] / 1e9:.1f} GB")  # fmt: skip
+    return lines
 
 
 def measure(rounds: int, device: str = "auto") -> dict[str, list[float]]:
@@ -110,7 +143,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=400, help="images an epoch")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--sizes", action="store_true", help="measure bytes alone")
     args = parser.parse_args(argv)
+    if args.sizes:
+        print(*sizes(args.device), sep="\n")
+        return 0
     times = measure(args.rounds, args.device)
     for name, values in times.items():
         print(row(name, values, "s"))

@@ -255,12 +255,12 @@ class BaseModel(StatefulModel, ABC):
         settings = schedule_settings(opt)
         settings["epoch_count"] = first_epoch(state, opt.epoch_count, opt.epoch_count_given)
         self.schedulers = [make_scheduler(each, **settings) for each in self.optimizers]
-        if state is not None:
+        if state is not None and "model" in state:
             self.load_state_dict(state.pop("model"))
         elif opt.continue_train:
             warn(
                 f"{self.save_dir}: weights only, no training state; optimizers, image pools "
-                f"and random numbers begin anew, in epoch {opt.epoch_count}"
+                f"and random numbers begin anew, in epoch {settings['epoch_count']}"
             )
 
     def prepare_optimizers(self, check: Callable | None = None) -> None:

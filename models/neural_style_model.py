@@ -13,6 +13,7 @@ from models.style import objective as style_objective
 from models.style.flags import LOSS_HELP, add_style_flags, settings
 from util import distributed
 from util.atomic import stays
+from util.checkpoints.plan import Sizes
 from util.errors import NonFinite, UserError
 from util.images.convert import fitted, im2tensor, save_image, tensor2im
 from util.images.picture import LUMA
@@ -146,6 +147,11 @@ class NeuralStyleModel(BaseModel):
         px = max(self.content.shape[-2:])
         heading = f"{self._place(self.path)}: {px} px, {done} evaluations"
         return PageRow(number, heading, f"step{number:05d}")
+
+    def checkpoint_sizes(self, picture: int, images: int) -> Sizes:
+        """The picture, and what the optimizer remembers of it."""
+        history = self.opt.lbfgs_history if self.opt.optimizer == "lbfgs" else 1
+        return Sizes(0, picture * (1 + 2 * history))
 
     def set_input(self, input: dict) -> None:
         self.image_paths = input["A_paths"]

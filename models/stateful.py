@@ -7,7 +7,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from util.checkpoints.checkpoint import find_checkpoint
+from util.checkpoints.checkpoint import Checkpoint, find_checkpoint
+from util.checkpoints.plan import Sizes, expected_sizes
 from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_state, stateful_parts
 from util.checkpoints.weights import load_weights, save_file, weights_path
 from util.errors import UserError, say
@@ -38,6 +39,7 @@ class StatefulModel:
     `local_state()`, which differs between them.
     """
 
+    opt: argparse.Namespace
     isTrain: bool
     device: torch.device
     save_dir: str
@@ -78,6 +80,15 @@ class StatefulModel:
                 part.load_state_dict(tensors_to(state["parts"][name], self.device))
         self._metric_sum, self._metric_count = state["metric"]
 
+    def checkpoint_sizes(self, picture: int, images: int) -> Sizes:
+        """Bytes that a checkpoint of the training will hold, told at its start.
+
+        Args:
+            picture: bytes of an image.
+            images: that the training will see.
+        """
+        return expected_sizes(self, picture, images)
+
     def save_networks(self, epoch: str | int) -> None:
         """Write <epoch>_net_<X>.pth for every network; for plug-ins with moments of their own."""
         for name, weights in self.weights().items():
@@ -96,7 +107,9 @@ class StatefulModel:
         """Read every network of an epoch, and return the training state that was saved with it;
         None if there is none, or it is not needed."""
         files = None if self.isTrain else [f"net_{name}.pth" for name in self.networks()]
-        checkpoint = find_checkpoint(self.save_dir, str(epoch), files)
+        checkpoint = find_checkpoint(self.save_dir, str(epoch), files, training=self.isTrain)
+        if self.isTrain and checkpoint is not None and not checkpoint.has_state:
+            self._allow_weights_alone(checkpoint)
         if checkpoint is None and not self.networks():
             raise UserError(f"{self.save_dir}: no checkpoint to go on from; leave the flag out")
         for name, net in self.networks().items():
@@ -108,3 +121,13 @@ class StatefulModel:
         if checkpoint is None or not self.isTrain:
             return None
         return checkpoint.state() | {"checkpoint": checkpoint.number}
+
+    def _allow_weights_alone(self, checkpoint: Checkpoint) -> None:
+        """Raise UserError unless a training may go on without its optimizers."""
+        if not self.opt.allow_changed:
+            raise UserError(
+                f"{checkpoint.folder}: weights alone ({checkpoint.describe()}): optimizers, image "
+                "pools and random numbers would begin anew; leave --epoch and --load_iter out to "
+                "go on exactly, from `latest`, or give --allow_changed (--save_state all keeps "
+                "them in all checkpoints of a training)"
+            )

@@ -22,12 +22,13 @@ class TrainOptions(BaseOptions):
     command = "train"
 
     def initialize(self, parser: argparse.ArgumentParser) -> None:
-        self._add_log_flags(parser.add_argument_group("logs and checkpoints").add_argument)
+        group = parser.add_argument_group("logs and checkpoints")
+        self._add_log_flags(group.add_argument)
+        self._add_saving_flags(group.add_argument)
         self._add_schedule_flags(parser.add_argument_group("training").add_argument)
 
     # fmt: off
     def _add_log_flags(self, add) -> None:
-        goes_on = ("with --continue_train", lambda o: o["continue_train"] or bool(o["resume"]))
         shown = ("without --no_html, or with --track",
                  lambda o: not o["no_html"] or bool(asked_trackers(o)))
         add("--display_freq", life="machine", type=types.positive_int, default=400,
@@ -41,6 +42,13 @@ class TrainOptions(BaseOptions):
             help="images after which the epoch's pictures are replaced by new ones, on the page "
             "and in live views")
         add("--no_html", life="machine", action="store_true", help="no training page")
+        add("--on_nan", life="machine", choices=["stop", "skip"], default="stop",
+            help="at a loss or gradient that is not finite: stop, or leave the step out")
+        add("--dry_run", life="call", action="store_true",
+            help="print options, networks and learning rates, check the data, and stop")
+
+    def _add_saving_flags(self, add) -> None:
+        goes_on = ("with --continue_train", lambda o: o["continue_train"] or bool(o["resume"]))
         add("--save_latest_freq", life="machine", type=types.positive_int, default=5000,
             help="images between two savings of `latest`")
         add("--save_epoch_freq", life="machine", type=types.positive_int, default=5,
@@ -52,6 +60,12 @@ class TrainOptions(BaseOptions):
         add("--keep_last", life="machine", type=types.whole_number(2), default=2,
             help="checkpoints kept besides those with a number; the older is there in case the "
             "newer is damaged")
+        add("--keep_checkpoints", life="machine", type=types.count_or_inf, default=float("inf"),
+            help="checkpoints with a number that are kept besides --keep_last, the newest of them")
+        add("--save_state", life="machine", choices=["latest", "all"], default="latest",
+            help="which checkpoints keep optimizers, image pools and random numbers, so that a "
+            "training goes on from them exactly: the last ones (--keep_last), or those with a "
+            "number too; these are weights alone otherwise")
         add("--safetensors", life="machine", action="store_true",
             help="write weights as .safetensors too")
         add("--overwrite", life="call", action="store_true",
@@ -68,10 +82,6 @@ class TrainOptions(BaseOptions):
             help="begin with the weights of a run's folder or a file, as far as they match")
         add("--requeue", life="call", action="store_true",
             help="SIGUSR1 saves and stops; without it, saves and goes on")
-        add("--on_nan", life="machine", choices=["stop", "skip"], default="stop",
-            help="at a loss or gradient that is not finite: stop, or leave the step out")
-        add("--dry_run", life="call", action="store_true",
-            help="print options, networks and learning rates, check the data, and stop")
 
     def _add_schedule_flags(self, add) -> None:
         add("--n_epochs", life="machine", type=types.non_negative_int, default=100,

@@ -98,7 +98,8 @@ def test_every_model_goes_on_from_mid_epoch(tmp_path, model, images_seen):
     images = 2 if model == "neural_style" else 5
     flags += ["--max_dataset_size", images, *epochs(2)]
     run_train(*flags, "--name", "straight")
-    run_train(*flags, "--name", "resumed", "--save_by_iter", "--save_latest_freq", images_seen)
+    run_train(*flags, "--name", "resumed", "--save_by_iter", "--save_latest_freq", images_seen,
+              "--save_state", "all")  # fmt: skip
     run = tmp_path / "checkpoints" / "resumed"
     run_train("--name", "resumed", "--continue_train", "--load_iter", images_seen, *CPU,
               "--save_latest_freq", 5000)  # fmt: skip

@@ -119,6 +119,17 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def sync(path: Path) -> None:
+    """Make what was written to a file, or renamed in a folder, outlive a power cut; not every
+    system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def _short(name: str) -> str:
     """A name that leaves room for more, of one that may have all the bytes that there are."""
     octets = name.encode("utf-8", "surrogateescape")

@@ -3,31 +3,43 @@
     <run>/snapshots/0007/{manifest.json, net_G.pth, net_D.pth, state.pth}
 
 A checkpoint is written under another name and renamed when its last byte is on disk; the manifest
-has the size and SHA-256 of every file. <run>/<label>_net_<X>.pth, the published layout, are links
-to the files of the newest checkpoint with that label.
+has the size and SHA-256 of every file. <run>/<label>_net_<X>.pth, the published layout, are copies
+of the files of the newest checkpoint with that label. The last few are kept whole; those that are
+older are kept for their number, without state.pth; see `retention`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import itertools
 import json
+import math
 import os
 import platform
+import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from util import atomic
+from util.checkpoints.forms import read_manifest, wrong_in_progress, wrong_in_state
+from util.checkpoints.retention import (
+    LATEST,
+    MANIFEST,
+    STATE,
+    prune,
+    public_path,
+    publish,
+    untouched,
+)
 from util.checkpoints.weights import load_file, safetensors_bytes, to_bytes
 from util.errors import SaveError, UserError, warn
 from util.lazy import torch
 from util.tensors import tensors_in
 
-LATEST = "latest"
-MANIFEST = "manifest.json"
+_NUMBER = re.compile(r"[0-9]{1,12}")  # of a checkpoint's folder: copies of it have other names
 
 
 class Checkpoint:
@@ -39,15 +51,10 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.number = folder, int(folder.name)
-        try:
-            atomic.refuse_special(folder / MANIFEST)
-            self.manifest = json.loads((folder / MANIFEST).read_text())
-            self.labels: list[str] = self.manifest["labels"]
-            self.files: dict[str, dict] = self.manifest["files"]
-            if not all(map(atomic.stays, [*self.files, *self.labels])):
-                raise ValueError("a name in it leads out of the folder")
-        except (OSError, ValueError, LookupError, TypeError):
-            self.manifest, self.labels, self.files = {}, [], {}
+        self.manifest: dict[str, Any] = read_manifest(folder / MANIFEST)
+        self.labels: list[str] = self.manifest.get("labels", [])
+        self.files: dict[str, dict] = self.manifest.get("files", {})
+        self._state: dict | None = None  # read already
 
     def damage(self, files: list[str] | None = None) -> str:
         """What is wrong with the checkpoint, or with some of its files; empty if nothing is."""
@@ -55,17 +62,42 @@ class Checkpoint:
             return f"{self.folder / MANIFEST}: missing or unreadable"
         for name in self.files if files is None else files:
             path, entry = self.folder / name, self.files[name]
-            if not path.is_file():
-                return f"{path}: missing"
-            if path.stat().st_size != entry["bytes"]:
-                return f"{path}: {path.stat().st_size} bytes instead of {entry['bytes']}"
-            if _sha256(path) != entry["sha256"]:
-                return f"{path}: not the bytes that were saved"
+            try:
+                if not path.is_file():
+                    return f"{path}: missing"
+                if path.stat().st_size != entry["bytes"]:
+                    return f"{path}: {path.stat().st_size} bytes instead of {entry['bytes']}"
+                if _sha256(path) != entry["sha256"]:
+                    return f"{path}: not the bytes that were saved"
+            except OSError as error:
+                return f"{path}: cannot be read ({error.strerror})"
         return ""
 
+    @property
+    def has_state(self) -> bool:
+        """Whether a training can go on from it exactly; else it holds weights alone."""
+        return STATE in self.files
+
     def state(self) -> dict:
-        """The training state, on the CPU."""
-        return load_file(self.folder / "state.pth")
+        """The training state, on the CPU; of weights alone, what the manifest has of it."""
+        if not self.has_state:
+            return {key: self.manifest[key] for key in ("progress", "view") if key in self.manifest}
+        state, self._state = self._state or load_file(self.folder / STATE), None
+        return state
+
+    def wrong_state(self) -> str:
+        """What is wrong with the form of the training state, whose bytes are those that were saved;
+        empty if nothing is. What was read for it, `state` gives."""
+        if not self.has_state:
+            wrong = wrong_in_progress(self.manifest.get("progress", {}))
+            return f"{self.folder / MANIFEST}: {wrong}" if wrong else ""
+        path = self.folder / STATE
+        try:
+            self._state = load_file(path)
+        except UserError as error:
+            return str(error)
+        wrong = wrong_in_state(self._state)
+        return f"{path}: no training state: {wrong}" if wrong else ""
 
     def describe(self) -> str:
         """Where in the training it was taken."""
@@ -75,12 +107,13 @@ class Checkpoint:
 
 def list_checkpoints(run_dir: str | Path) -> list[Checkpoint]:
     """The run's checkpoints, newest first."""
-    folders = [f for f in Path(run_dir, "snapshots").glob("*") if f.name.isdigit()]
+    found = Path(run_dir, "snapshots").glob("*")
+    folders = [f for f in found if _NUMBER.fullmatch(f.name) and f.is_dir()]
     return sorted(map(Checkpoint, folders), key=lambda c: -c.number)
 
 
 def find_checkpoint(
-    run_dir: str | Path, label: str, files: list[str] | None = None
+    run_dir: str | Path, label: str, files: list[str] | None = None, training: bool = False
 ) -> Checkpoint | None:
     """The newest whole checkpoint with a label (`latest`: with any); None if the run has no such.
 
@@ -88,6 +121,7 @@ def find_checkpoint(
 
     Args:
         files: those that matter; None: all.
+        training: the state's form matters, too.
 
     Raises:
         UserError: the checkpoint asked for by name is damaged, or every one is.
@@ -99,6 +133,8 @@ def find_checkpoint(
     for checkpoint in wanted:
         needed = None if files is None else [name for name in files if name in checkpoint.files]
         damage = checkpoint.damage(needed) or _mixed(checkpoint, label, needed, run_dir)
+        if training and not damage:
+            damage = checkpoint.wrong_state()
         if not damage:
             return checkpoint
         if label != LATEST:
@@ -127,10 +163,10 @@ def _mixed(checkpoint: Checkpoint, label: str, files: list[str] | None, run_dir:
     if label not in checkpoint.labels:
         return ""
     for name in checkpoint.files if files is None else files:
-        public = _public(run_dir, label, name)
+        public = public_path(run_dir, label, name)
         if not name.startswith("net_") or not public.exists():
             continue
-        if os.path.samefile(public, checkpoint.folder / name):
+        if untouched(public, checkpoint.folder / name):
             continue
         if atomic.not_regular(public) or _sha256(public) != checkpoint.files[name]["sha256"]:
             others = f"the others of {checkpoint.describe()}"
@@ -149,6 +185,9 @@ def save_checkpoint(
     keep_last: int,
     safetensors: bool = False,
     spared: int | None = None,
+    keep_numbered: float = math.inf,
+    all_states: bool = False,
+    beside: dict[str, bytes] | None = None,
 ) -> list[str]:
     """Write a checkpoint, publish its weights under its labels, and delete those out of use.
 
@@ -156,41 +195,53 @@ def save_checkpoint(
 
     Args:
         networks: name -> state_dict on the CPU.
-        state: tensors and plain values; `state["progress"]` goes into the manifest too.
+        state: tensors and plain values; its `progress` and `view` go into the manifest too.
         labels: `latest`, `5`, `iter_400`, ...
-        keep_last: checkpoints kept besides those that alone hold a label other than `latest`.
+        keep_last: checkpoints kept whole, besides those that alone hold a label other than
+            `latest`.
         safetensors: write <label>_net_<X>.safetensors as well.
         spared: number of a checkpoint that is kept in any case: the one that the run goes on from.
+        keep_numbered: labels other than `latest` that are kept, the newest of them.
+        all_states: this checkpoint keeps its training state for as long as it is kept.
+        beside: name -> content of further files that the checkpoint holds.
 
-    Returns: what is worth a warning.
-
-    Raises:
-        SaveError: with what was needed and what is free.
+    Returns: what is worth a warning. Raises SaveError, with what was needed and what is free.
     """
     folder = Path(run_dir, "snapshots")
-    number = max((c.number for c in list_checkpoints(run_dir)), default=0) + 1
+    number = _next_number(folder)
     part, final = folder / f".{number:04d}.part", folder / f"{number:04d}"
+    facts = {"labels": labels, "state_while_last": not all_states}
+    facts |= {key: state[key] for key in ("progress", "view") if key in state}
     try:
         _clear_parts(folder)
-        _write_files(
-            part,
-            _contents(networks, state, safetensors),
-            {"labels": labels, "progress": state["progress"]},
-        )
+        contents = _contents(networks, state, safetensors)
+        _write_files(part, itertools.chain(contents, (beside or {}).items()), facts)
         os.replace(part, final)
-        _sync(folder)
-        checkpoint = Checkpoint(final)
-        for label in labels:
-            _publish(checkpoint, label, Path(run_dir))
+        atomic.sync(folder)
+        told = [line for label in labels for line in publish(Checkpoint(final), label, run_dir)]
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        weights = sum(tensor.nbytes for tensor in tensors_in(networks))
-        needed = weights * (2 if safetensors else 1) + sum(t.nbytes for t in tensors_in(state))
-        raise SaveError(
-            f"{final}: checkpoint not saved ({error.strerror}): needs {needed / 1e6:.1f} MB, "
-            f"{_free_mb(folder)} free; the checkpoints before it are whole"
-        ) from None
-    return _prune(run_dir, keep_last, spared)
+        needed = [networks] * (2 if safetensors else 1) + [state]
+        raise _not_saved(final, error, sum(t.nbytes for t in tensors_in(needed))) from None
+    kept = list_checkpoints(run_dir)
+    return told + prune(kept, Path(run_dir), keep_last, keep_numbered, all_states, spared)
+
+
+def _next_number(folder: Path) -> int:
+    taken = [int(file.name) for file in folder.glob("*") if _NUMBER.fullmatch(file.name)]
+    return max(taken, default=0) + 1
+
+
+def _not_saved(folder: Path, error: OSError, needed: int) -> SaveError:
+    """What a checkpoint that cannot be written is told as.
+
+    Args:
+        needed: bytes.
+    """
+    return SaveError(
+        f"{folder}: checkpoint not saved ({error.strerror}): needs {needed / 1e6:.1f} MB, "
+        f"{_free_mb(folder)} free; the checkpoints before it are whole"
+    )
 
 
 def _contents(
@@ -201,7 +252,7 @@ def _contents(
         yield f"net_{name}.pth", to_bytes(weights)
         if safetensors:
             yield f"net_{name}.safetensors", safetensors_bytes(weights)
-    yield "state.pth", to_bytes(state)
+    yield STATE, to_bytes(state)
 
 
 def _write_files(
@@ -212,7 +263,6 @@ def _write_files(
     files = {}
     for name, content in contents:
         atomic.write(folder / name, content)
-        (folder / name).chmod(0o444)  # `cp` onto a published name would write through the link
         files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     versions = {"torch": torch.__version__, "python": platform.python_version()}
     saved = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -220,65 +270,13 @@ def _write_files(
     atomic.write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
-def _sync(folder: Path) -> None:
-    """Make a renaming last; not every system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _public(run_dir: str | Path, label: str, name: str) -> Path:
-    return Path(run_dir) / f"{label}_{name}"
-
-
-def _publish(checkpoint: Checkpoint, label: str, run_dir: Path) -> None:
-    """<label>_net_<X>.pth: links to the checkpoint's files, or copies where there are no links."""
-    for name in checkpoint.files:
-        if name.startswith("net_"):
-            public = _public(run_dir, label, name)
-            part = public.with_name(f".{public.name}.part")
-            part.unlink(missing_ok=True)
-            try:
-                os.link(checkpoint.folder / name, part)
-            except OSError:
-                try:
-                    shutil.copyfile(checkpoint.folder / name, part)
-                except OSError:
-                    part.unlink(missing_ok=True)
-                    raise
-            os.replace(part, public)
-
-
 def _clear_parts(folder: Path) -> None:
     """Remove what a killed process left unfinished."""
     for part in folder.glob(".*.part"):
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _prune(run_dir: str | Path, keep_last: int, spared: int | None) -> list[str]:
-    """Delete checkpoints beyond the last few, except the newest of each label that is not `latest`.
-    Returns: what could not be deleted."""
-    seen: set[str] = set()
-    told: list[str] = []
-    for place, checkpoint in enumerate(list_checkpoints(run_dir)):
-        own = set(checkpoint.labels) - seen - {LATEST}
-        seen |= own
-        if place >= keep_last and not own and checkpoint.number != spared:
-            told += _delete(checkpoint.folder, shutil.rmtree)
-    return told
-
-
-def _delete(folder: Path, remove: Callable[[Path], None]) -> list[str]:
-    trash = folder.with_name(f".{folder.name}.part")
-    try:
-        os.replace(folder, trash)  # at once: a half-deleted checkpoint would look damaged
-        remove(trash)
-    except OSError as error:
-        return [f"{folder}: an old checkpoint could not be deleted ({error.strerror})"]
-    return []
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink()
 
 
 def _sha256(path: Path) -> str:

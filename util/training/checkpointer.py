@@ -11,12 +11,13 @@ from pathlib import Path
 
 from util import distributed
 from util.checkpoints.checkpoint import LATEST, list_checkpoints, save_checkpoint
+from util.checkpoints.plan import SavePlan
 from util.errors import CANNOT_WRITE, NonFinite, SaveError, Stopped, UserError, say, warn
 from util.lazy import torch
 from util.record import RunInfo
 from util.seed import random_state, set_random_state
-from util.tensors import tensors_in, tensors_to
-from util.training.nan_guard import NanGuard, all_finite
+from util.tensors import all_finite, tensors_in, tensors_to
+from util.training.nan_guard import NanGuard
 from util.training.signals import SignalHandler
 from util.training.types import BaseModel
 from util.training.visualizer import Visualizer, crossed
@@ -45,18 +46,6 @@ class Progress:
         before, seen = self.images, min(self.seen + samples, self.size)
         self.images, self.seen = before + seen - self.seen, seen
         return before
-
-
-@dataclass(frozen=True)
-class SavePlan:
-    """When checkpoints are due, in images, epochs and minutes (0: never), and how they are kept."""
-
-    latest_images: int
-    by_iter: bool
-    epochs: int
-    minutes: float
-    keep_last: int
-    safetensors: bool
 
 
 class Checkpointer:
@@ -122,9 +111,18 @@ class Checkpointer:
         mid-epoch the random numbers as they were left.
 
         Args:
-            state: the training state that the run goes on from.
+            state: the training state that the run goes on from; of weights alone it holds nothing
+                of that.
         """
-        local, processes = state["local"], distributed.world_size()
+        if "local" in state:
+            self._restore_local(state["local"])
+        newest = next(iter(list_checkpoints(self.run.folder)), None)
+        older = newest is not None and newest.number != self.resumed_from
+        if distributed.highest(int(older))[0]:
+            self.save()  # the logs were cut to that checkpoint: from now on it is the newest
+
+    def _restore_local(self, local: list[dict]) -> None:
+        processes = distributed.world_size()
         if len(local) != processes:
             warn(
                 f"the run had {len(local)} processes, now {processes}: "
@@ -134,10 +132,6 @@ class Checkpointer:
         self.model.load_local_state(own["model"])
         if self.progress.seen and len(local) == processes:
             set_random_state(own["random"])
-        newest = next(iter(list_checkpoints(self.run.folder)), None)
-        older = newest is not None and newest.number != self.resumed_from
-        if distributed.highest(int(older))[0]:
-            self.save()  # the logs were cut to that checkpoint: from now on it is the newest
 
     def begin_step(self, batch: dict) -> None:
         """Before the model sees the batch."""
@@ -239,9 +233,15 @@ class Checkpointer:
 
     def _write(self, weights: dict, state: dict, labels: list[str]) -> None:
         """Have a checkpoint written beside the training."""
-        plan = {"keep_last": self.plan.keep_last, "safetensors": self.plan.safetensors}
-        given = (Path(self.run.folder), weights, state, labels)
-        save = functools.partial(save_checkpoint, *given, spared=self.resumed_from, **plan)
+        save = functools.partial(
+            save_checkpoint,
+            *(Path(self.run.folder), weights, state, labels, self.plan.keep_last),
+            safetensors=self.plan.safetensors,
+            spared=self.resumed_from,
+            keep_numbered=self.plan.keep_numbered,
+            all_states=self.plan.all_states,
+            beside=self.plan.beside,
+        )
         self.saving = self.visualizer.writer.put(_save_in_two_attempts, save)
 
     def _end_if_not_saved(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from util.checkpoints.state import restore_point
 from util.checkpoints.weights import save_file
 from util.errors import NonFinite, warn
 from util.lazy import torch
+from util.tensors import all_finite
 from util.training.types import BaseModel
 
 MOST_SKIPPED = 10  # steps in a row
@@ -158,14 +159,3 @@ def _non_finite(tensors: list[torch.Tensor]) -> torch.Tensor:
     if not hasattr(torch.nn.utils, "get_total_norm"):  # before torch 2.6
         return ~torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all()
     return ~torch.isfinite(torch.nn.utils.get_total_norm(tensors, norm_type=math.inf))
-
-
-def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
-    """Whether no number among floating-point tensors is NaN or infinite; waits for the device."""
-
-    def finite(tensor: torch.Tensor) -> bool:
-        # One bad number spoils the sum, which takes a tenth of the time; too large a sum does not
-        # prove one.
-        return bool(tensor.sum(dtype=torch.float32).isfinite() or tensor.isfinite().all())
-
-    return all(finite(tensor) for tensor in tensors if tensor.is_floating_point())

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from util import distributed
+from util.checkpoints.plan import DiskUse, SavePlan
 from util.checkpoints.state import first_epoch
-from util.errors import begun, say
+from util.errors import begun, say, warn
 from util.record import LossGuide, RunInfo
 from util.seed import mix, seed_everything
 from util.trackers import asked_trackers
-from util.training.checkpointer import Checkpointer, SavePlan, resumed_progress
+from util.training.checkpointer import Checkpointer, resumed_progress
 from util.training.nan_guard import NanGuard
 from util.training.run_folder import make_room
 from util.training.signals import SignalHandler
@@ -174,7 +175,21 @@ def save_plan(opt: argparse.Namespace) -> SavePlan:
         minutes=opt.save_every_minutes,
         keep_last=opt.keep_last,
         safetensors=opt.safetensors,
+        keep_numbered=opt.keep_checkpoints,
+        all_states=opt.save_state == "all",
     )
+
+
+def say_disk_use(opt: argparse.Namespace, model: BaseModel, dataset: Loader) -> None:
+    """What the checkpoints of the training will take on the disk, and whether it has room."""
+    plan, last_epoch = save_plan(opt), opt.n_epochs + opt.n_epochs_decay
+    px = max((width * height for width, height in dataset.sizes), default=0)
+    picture = px * max(opt.input_nc, opt.output_nc) * 4  # bytes, as float32
+    sizes = model.checkpoint_sizes(picture, len(dataset) * last_epoch)
+    use = DiskUse(sizes, plan, plan.numbered(last_epoch, len(dataset)), Path(opt.run_dir))
+    say(use.describe())
+    if warning := use.warning():
+        warn(warning)
 
 
 def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -> RunInfo:
