@@ -28,7 +28,8 @@ OF_THE_CALL:
 FREE:
   dataroot pairs config dry_run debug verbose n_epochs n_epochs_decay num_threads cache cache_gb
   cache_dir display_freq print_freq update_html_freq no_html save_latest_freq save_epoch_freq
-  save_by_iter save_every_minutes keep_last keep_checkpoints save_state safetensors on_nan display_winsize track use_wandb
+  save_by_iter save_every_minutes keep_last keep_checkpoints save_state
+  safetensors on_nan display_winsize track use_wandb
   wandb_project_name display_id display_server display_port display_env display_ncols
   memory_format compile lean
 FIXED_BY_TRAINING:
