@@ -175,7 +175,7 @@ class BaseOptions(ABC):
         """
         place, name = Path(early["checkpoints_dir"]), early["name"]
         pattern = glob.escape(name) + ("_*" if early["suffix"] else "")
-        found = {f.parent.name: load_config(f) for f in place.glob(f"{pattern}/train_opt.yaml")}
+        found = {f.parent.name: load_config(f, "") for f in place.glob(f"{pattern}/train_opt.yaml")}
         if early["suffix"]:  # {flag}s in it are filled in with values that the flags may not tell
             wanted = [name, early["suffix"]]
             found = {

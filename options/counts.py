@@ -39,7 +39,7 @@ class Needs:
         values = {**values, flag: given}
         if self.met(values):
             return ""
-        told = f"{shown(flag, given)} has no effect here: it counts {self.words(values)}"
+        told = f"{as_typed(flag, given)} has no effect here: it counts {self.words(values)}"
         if instead := self.mistake(values):
             raise UserError(f"{told}; {instead}")
         return told
@@ -75,7 +75,7 @@ def _place(flag: str, accepted: tuple) -> str:
     return f"with --{flag} {', '.join(first)}{' or ' if first else ''}{last}"
 
 
-def shown(flag: str, value: Any) -> str:
+def as_typed(flag: str, value: Any) -> str:
     """A flag and its value as they are typed."""
     if value is True:
         return f"--{flag}"

@@ -15,6 +15,8 @@ from util.errors import UserError, choose, did_you_mean, warn
 
 # Flags of earlier versions, in the files of their runs; what they said is decided otherwise now.
 GONE = ("repeat",)
+# What YAML 1.1 takes for true and false; with other flags they are words, as in `cache: off`.
+SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 
 
 class Declares:
@@ -201,6 +203,7 @@ class OptionParser(Declares, argparse.ArgumentParser):
             is_switch = isinstance(action, argparse.BooleanOptionalAction)
             if action.nargs == 0 or is_switch:
                 example = False if is_switch else 0 if action.const is None else action.const
+                value = SWITCHES.get(value, value) if isinstance(value, str) else value
                 if type(value) is not type(example):
                     raise UserError(f"{file}: {key}: {value!r}: accepted: true, false")
                 direct[key] = value
@@ -221,8 +224,10 @@ class OptionParser(Declares, argparse.ArgumentParser):
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         value = super()._get_value(action, arg_string)
-        if isinstance(value, float) and math.isnan(value):
-            raise argparse.ArgumentError(action, f"{arg_string}: accepted: a number")
+        if isinstance(value, float) and not math.isfinite(value):
+            by_name = arg_string.lower().strip("+-.") in ("inf", "infinity")  # and not overflown
+            if math.isnan(value) or not by_name:
+                raise argparse.ArgumentError(action, f"{arg_string}: accepted: a number")
         own_text = type(value) is str and action.type not in (None, str)
         if own_text or type(value) not in (bool, int, float, str):
             self.text[action.dest, repr(value)] = arg_string
@@ -282,6 +287,7 @@ class OptionParser(Declares, argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """argparse's way out, in our form."""
+        message = re.sub(r"(\S{57})\S{4,}", r"\1...", message)  # digits without end
         message = re.sub(r"invalid (\w+) value: (.+)", r"\2: accepted: a value for \1", message)
         raise UserError(message.removeprefix("argument ").replace(": ", " ", 1))
 

@@ -1,6 +1,12 @@
-"""Options on disk: a table for people, YAML for `--config`."""
+"""Options on disk: a table for people, YAML for `--config`.
 
-from collections.abc import Callable
+What is read is what people write into such files: lines `flag: value`, where a value is a word, a
+number, true, false, or a list of these. It is taken from YAML's events one by one, so that nothing
+in a file (aliases of aliases, deep nesting, tags) takes more time or memory than its bytes.
+"""
+
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +15,166 @@ import yaml
 from util import atomic
 from util.errors import UserError, on_disk, readable, shown
 
+MOST_BYTES = 256 * 1024  # of a file of options; a run's own has about 4,000
+FORM = "write `flag: value` lines, one value or a list of values each"
+WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+NOT_FINITE = re.compile(r"([-+]?)\.(inf|nan)$", re.IGNORECASE)
 
-def load_config(file: str | Path) -> dict[str, Any]:
-    """A YAML file of options, `flag: value` a line."""
-    atomic.refuse_special(file, "config")
+
+def load_config(file: str | Path, flag: str = "config") -> dict[str, Any]:
+    """A YAML file of options, `flag: value` a line.
+
+    Args:
+        flag: that named the file, for messages; empty for a run's own.
+
+    Raises:
+        UserError: one line with the file, and with the line in it.
+    """
+    where = f"--{flag} {file}" if flag else str(file)
+    atomic.refuse_special(file, flag)
     try:
-        values = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {file}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        line = f"line {error.problem_mark.line + 1}" if hasattr(error, "problem_mark") else "?"
-        raise UserError(f"--config {file}: not YAML ({line}); write `flag: value` lines") from None
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UserError(f"--config {file}: accepted: YAML lines of the form `flag: value`")
-    return {flag: _texts(value, on_disk) for flag, value in values.items()}
+        with Path(file).open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{where}: cannot be read ({error})") from None
+    if b"\0" in content:
+        raise UserError(f"{where}: not text, but some other kind of file; {FORM}")
+    if len(content) > MOST_BYTES:
+        size = f"more than {MOST_BYTES // 1024} KB, which options never have"
+        raise UserError(f"{where}: {size}; {FORM}")
+    try:
+        events = yaml.parse(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        return {flag: _texts(value, on_disk) for flag, value in _options(events, where).items()}
+    except UnicodeDecodeError as error:
+        at, why = content[: error.start].count(b"\n"), "not UTF-8"
+    except yaml.reader.ReaderError as error:
+        at = content.decode("utf-8-sig")[: error.position].count("\n")
+        why = "a character that YAML does not take"
+    except yaml.MarkedYAMLError as error:
+        at, why = (error.problem_mark or error.context_mark).line, error.problem
+    raise UserError(f"{where}: not YAML (line {at + 1}: {why}); {FORM}")
+
+
+def _options(events: Iterator[yaml.Event], where: str) -> dict[str, Any]:
+    """Flag -> value from the events of a file."""
+    reader = _Reader(events, where)
+    reader.expect(yaml.StreamStartEvent)
+    if isinstance(reader.next(), yaml.StreamEndEvent):
+        return {}  # empty, or comments alone
+    event = reader.next()
+    if isinstance(event, yaml.ScalarEvent) and event.value == "":
+        return {}
+    if not isinstance(event, yaml.MappingStartEvent):
+        raise UserError(f"{where}: accepted: YAML lines of the form `flag: value`")
+    if event.tag:
+        raise reader.error(event, f"the tag {_short(_tag(event))} is not accepted")
+    values = reader.mapping()
+    reader.expect(yaml.DocumentEndEvent)
+    if not isinstance(event := reader.next(), yaml.StreamEndEvent):
+        raise reader.error(event, "a second document begins (---)")
+    return values
+
+
+class _Reader:
+    """Values from YAML's events, none deeper than a list.
+
+    Args:
+        where: the file, for messages.
+    """
+
+    def __init__(self, events: Iterator[yaml.Event], where: str) -> None:
+        self.events, self.where = events, where
+        self.named: dict[str, Any] = {}  # anchor -> value
+
+    def next(self) -> yaml.Event:
+        """The next event."""
+        return next(self.events)
+
+    def expect(self, kind: type) -> None:
+        """Take an event that can only be of one kind."""
+        event = self.next()
+        assert isinstance(event, kind), event
+
+    def error(self, event: yaml.Event, what: str) -> UserError:
+        """The one line for something in a file."""
+        return UserError(f"{self.where}: line {event.start_mark.line + 1}: {what}; {FORM}")
+
+    def mapping(self) -> dict[str, Any]:
+        """The lines of the file."""
+        values: dict[str, Any] = {}
+        lines: dict[str, int] = {}  # flag -> where it stands
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise self.error(
+                    event, "a list, a mapping or an alias where the name of a flag belongs"
+                )
+            key = event.value
+            if event.tag or not re.fullmatch(r"[A-Za-z_][\w-]*", key):
+                raise self.error(event, f"{_short(key)!r} is not the name of a flag")
+            if key in values:
+                raise self.error(event, f"{key} a second time, after line {lines[key]}")
+            lines[key] = event.start_mark.line + 1
+            values[key] = self.value(self.next(), key)
+        return values
+
+    def value(self, event: yaml.Event, key: str, inside: bool = False) -> Any:
+        """What a flag is given: one value, or a list of values unless it is inside one."""
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self.named:
+                raise self.error(event, f"{key}: no &{event.anchor} before *{event.anchor}")
+            value = self.named[event.anchor]
+            if inside and isinstance(value, list):
+                raise self.error(event, f"{key}: a list in a list")
+            return value
+        if event.tag and not (isinstance(event, yaml.ScalarEvent) and event.tag.endswith(":str")):
+            raise self.error(event, f"{key}: the tag {_short(_tag(event))} is not accepted")
+        if isinstance(event, yaml.ScalarEvent):
+            value = self.scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent) and not inside:
+            value = []
+            while not isinstance(part := self.next(), yaml.SequenceEndEvent):
+                value.append(self.value(part, key, inside=True))
+        else:
+            kind = "a mapping" if isinstance(event, yaml.MappingStartEvent) else "a list in a list"
+            raise self.error(event, f"{key}: {kind}")
+        if event.anchor:
+            self.named[event.anchor] = value
+        return value
+
+    def scalar(self, event: yaml.ScalarEvent) -> Any:
+        """A word, number, true, false or nothing; what is quoted is a word, and so are dates and
+        what else YAML would make something of."""
+        text = event.value
+        if event.style is not None or event.tag:
+            return text
+        if text.lower() in WORDS:
+            return WORDS[text.lower()]
+        if found := NOT_FINITE.match(text):
+            return float("".join(found.groups()))
+        return _number(text)
+
+
+def _number(text: str) -> int | float | str:
+    """A number as programs write it; any other text, also 010, 1.50 or 5,000 digits, stays as it
+    is for the flag to make something of: a run may be called so."""
+    for kind in (int, float) if len(text) < 30 else ():
+        try:
+            value = kind(text)
+        except ValueError:
+            continue
+        if text in (str(value), yaml.safe_dump(value).split("\n")[0]):
+            return value
+    return text
+
+
+def _tag(event: yaml.NodeEvent) -> str:
+    """A tag as it is written."""
+    return event.tag.replace("tag:yaml.org,2002:", "!!")
+
+
+def _short(text: str) -> str:
+    """A text of a file, as much of it as fits into a message."""
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def option_table(

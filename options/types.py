@@ -8,6 +8,8 @@ from util.atomic import fault_of_name
 from util.images.write import Encoding
 from util.seed import MAX_SEED
 
+MOST = 2**63 - 1  # of a whole number, as torch and NumPy count
+
 
 def whole_number(low: int, high: float = math.inf, word: str = "") -> Callable[[str], int | str]:
     """An integer from low to high, or the word."""
@@ -20,9 +22,9 @@ def whole_number(low: int, high: float = math.inf, word: str = "") -> Callable[[
         try:
             value = int(text)
         except ValueError:
-            raise ArgumentTypeError(f"{text!r}: accepted: {accepted}") from None
-        if not low <= value <= high:
-            raise ArgumentTypeError(f"{text}: accepted: {accepted}")
+            raise ArgumentTypeError(f"{_short(text)!r}: accepted: {accepted}") from None
+        if not low <= value <= min(high, MOST):
+            raise ArgumentTypeError(f"{_short(text)}: accepted: {accepted}")
         return value
 
     parse.__name__ = accepted  # for argparse and the options reference
@@ -43,11 +45,16 @@ def number(low: float, high: float = math.inf, above: bool = False, below: bool 
         above_low = low < value if above else low <= value
         below_high = value < high if below else value <= high
         if not (above_low and below_high and math.isfinite(value)):
-            raise ArgumentTypeError(f"{text!r}: accepted: {accepted}")
+            raise ArgumentTypeError(f"{_short(text)!r}: accepted: {accepted}")
         return value
 
     parse.__name__ = accepted
     return parse
+
+
+def _short(text: str) -> str:
+    """As much of a value as fits into a message."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def count_or_inf(text: str) -> float:

@@ -123,7 +123,7 @@ def read_runs(folders: list[Path], axis: str) -> list[Run]:
             "".join(char if char.isprintable() else "?" for char in label),
             columns,
             along(axis, columns, folder / "metrics.jsonl"),
-            load_config(options) if options.is_file() else {},
+            load_config(options, "") if options.is_file() else {},
         )
     if not runs:
         raise UserError("nothing to draw: no run has losses yet; see --print_freq of train.py")

@@ -176,7 +176,7 @@ def _place(key: str) -> tuple[str, str]:
 def _record(line: str) -> Record | None:
     try:
         flat = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(flat, dict) or not _number(flat.get("images")) >= 0:
         return None

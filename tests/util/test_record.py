@@ -96,3 +96,12 @@ def test_a_metric_changes_no_loss_curve(tmp_path, monkeypatch):
     assert (one[0] == other[0]).all() and (one[1] == other[1]).all()
     assert list(panels["psnr (metric)"].logged) == ["with"]
     assert plot.main(["with", "without"]) == 0
+
+
+def test_a_line_nested_without_end_is_no_record(tmp_path, capsys):
+    """Fault 100: in JSON as in YAML."""
+    file = tmp_path / "metrics.jsonl"
+    deep, long = "[" * 100000, '{"images": ' + "9" * 5000 + "}"
+    file.write_text(f'{deep}\n{long}\n{{"images": 1, "G": 2}}\n')
+    assert [record.step.images for record in read_records(file)] == [1]
+    assert "2 such lines left out" in capsys.readouterr().err

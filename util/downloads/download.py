@@ -87,7 +87,7 @@ class _Part:
         try:
             note = json.loads(self.note.read_text())
             return note if note["place"] == _place(url) else {}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             return {}
 
     def begin(self, url: str, response: requests.Response, total: int | None) -> None:

@@ -60,7 +60,7 @@ def read(folder: Path) -> dict[str, dict]:
     try:
         records = json.loads(path.read_text()) if path.exists() else {}
         whole = all(isinstance(r[key], str) for r in records.values() for key in ("sha256", "date"))
-    except (ValueError, AttributeError, KeyError, TypeError):
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
         whole = False
     if not whole:
         raise UserError(f"{path}: not a record of downloads; mend it, or delete it")

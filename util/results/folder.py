@@ -107,7 +107,7 @@ def read_metrics(folder: Path) -> dict[str, dict[str, float]]:
         try:
             record = json.loads(line)
             found[record["stem"]] = {k: float(v) for k, v in record.items() if _is_number(v)}
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
             wrong.append(str(number))
     if wrong:
         warn(f"{path}: left out, not an object with a stem: line {', '.join(wrong[:5])}")

@@ -105,7 +105,7 @@ def _read(file: Path) -> dict:
     """Who holds the lock, or held it last; empty where that is not known."""
     try:
         holder = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         holder = {}  # just being written, or cut off
     return holder if isinstance(holder, dict) else {}
 
