@@ -27,8 +27,9 @@ from options.test_options import TestOptions, describe_sizes
 from util.atomic import inside
 from util.errors import begun, one_line_errors, say
 from util.images.write import Encoding
+from util.record import command_line
 from util.results.rules import PictureRules, Sources
-from util.results.writer import PageInfo, Results, command_line
+from util.results.writer import PageInfo, Results
 from util.seed import seed_everything
 
 
@@ -59,7 +60,11 @@ def main(argv: list[str] | None = None) -> int:
         "weights": f"{opt.run_dir}, epoch {opt.epoch_label}",
         "data": opt.dataroot,
     }
-    details = {"command": command_line("test.py", argv), "options": options.describe()}
+    words = sys.argv[1:] if argv is None else argv
+    details = {
+        "command": command_line(["python", "test.py", *words]),
+        "options": options.describe(),
+    }
     title = f"{opt.name}: {opt.phase}"
     page = PageInfo(title, facts, details, opt.display_winsize, model.visual_groups)
     results = Results(folder, page, rules).begin()

@@ -12,6 +12,7 @@ from options import former_flags, runs, types
 from options.counts import CountsWith, Needs, needs_of
 from options.lives import Life, declared, undeclared
 from util.errors import UserError, choose, did_you_mean, warn
+from util.record import quoted
 
 # Flags of earlier versions, in the files of their runs; what they said is decided otherwise now.
 GONE = ("repeat",)
@@ -245,7 +246,7 @@ class OptionParser(Declares, argparse.ArgumentParser):
         told = []
         for number, word, _, value in flags:
             rest = itertools.takewhile(lambda more: more[0:1] != "-", unknown[number + 1 :])
-            value = " ".join([value] if value else rest)
+            value = " ".join(map(quoted, [value] if value else rest))
             known = self.explain(word.lstrip("-"), value)
             near = did_you_mean(word, [f"--{name}" for name in self.flags()])
             told.append(f"{word} {value}".rstrip() + f": {known}" if known else f"{word}{near}")

@@ -16,6 +16,7 @@ from options.counts import Needs, Values
 from util import trackers
 from util.device import DEVICE_HELP
 from util.direction import DIRECTIONS
+from util.record import command_line
 
 Add = Callable[..., argparse.Action]  # a group's add_argument
 # Values of --preprocess in which --load_size and --crop_size have a meaning.
@@ -35,7 +36,8 @@ def _meant_instead(o: Values) -> str:
     if not o["epoch"].isdigit() or _loads(o):
         return ""
     if o["init_from"]:
-        return f"give the file: --init_from {o['init_from']}/{o['epoch']}_net_G.pth"
+        file = f"{o['init_from']}/{o['epoch']}_net_G.pth"
+        return f"give the file: {command_line([], {'init_from': file})}"
     return f"for so many epochs type --n_epochs {o['epoch']}"
 
 

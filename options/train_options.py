@@ -12,6 +12,7 @@ from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
 from util.checkpoints.checkpoint import list_checkpoints, saved_epoch
 from util.errors import UserError, warn
+from util.record import command_line
 from util.trackers import asked_trackers
 
 
@@ -178,8 +179,8 @@ class TrainOptions(BaseOptions):
         if changes:
             raise UserError(
                 f"--continue_train: run {opt.name} was trained otherwise: {', '.join(changes)}; "
-                "leave the flags out, or give --allow_changed, or begin a new run with --init_from "
-                f"{opt.run_dir}"
+                "leave the flags out, or give --allow_changed, or begin a new run with "
+                + command_line([], {"init_from": opt.run_dir})
             )
 
 

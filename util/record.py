@@ -8,11 +8,58 @@ for one of those is written as "loss/<name>". What is not finite is null.
 
 import json
 import math
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from util.errors import warn
+from util.errors import readable, warn
+
+
+def quoted(word: str) -> str:
+    """A word of a command as it is typed in a shell, whatever it holds.
+
+    What would not print (a line's end, what steers the terminal, bytes that are no UTF-8) is
+    written as bash, zsh and ksh take it: $'...'.
+    """
+    word = readable(word)
+    if not word or word.isprintable():
+        return shlex.quote(word)
+    plain = "".join(char if char.isprintable() else _escapes(char) for char in _escaped(word))
+    return f"$'{plain}'"
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _escapes(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+NO_FLAGS: Mapping[str, object] = MappingProxyType({})
+
+
+def command_line(words: Iterable[object], flags: Mapping[str, object] = NO_FLAGS) -> str:
+    """A command that can be pasted into a shell.
+
+    Args:
+        words: its first words, e.g. "python", "train.py".
+        flags: name without dashes -> value; None: without one. A value that begins with a dash is
+            joined to its flag, as the parser needs it (--name=-n).
+    """
+    line = [quoted(str(word)) for word in words]
+    for flag, value in flags.items():
+        if value is None:
+            line.append(f"--{flag}")
+        elif str(value).startswith("-"):
+            line.append(f"--{flag}={quoted(str(value))}")
+        else:
+            line += [f"--{flag}", quoted(str(value))]
+    return " ".join(line)
+
 
 Figures = dict[str, float]  # name -> value, NaN where it was not finite
 

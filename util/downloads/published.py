@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from util.errors import did_you_mean
+from util.record import command_line
 
 HOST = "efrosgans.eecs.berkeley.edu"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -94,10 +95,10 @@ def command_to_test(technique: str, name: str, folder: Path) -> str:
     """What to type to try the weights in `folder`."""
     data = MODEL_FLAGS[technique].get(name, "DATA")
     model = "test --no_dropout" if technique == "cyclegan" else "pix2pix"
-    place = "" if folder.parent == Path("checkpoints") else f" --checkpoints_dir {folder.parent}"
-    return (
-        f"python test.py --dataroot ./datasets/{data} --name {folder.name} --model {model}{place}"
-    )
+    flags = {"dataroot": f"./datasets/{data}", "name": folder.name}
+    if folder.parent != Path("checkpoints"):
+        flags["checkpoints_dir"] = str(folder.parent)
+    return f"{command_line(['python', 'test.py'], flags)} --model {model}"
 
 
 def command_to_train(technique: str, name: str, folder: Path) -> str:
@@ -111,4 +112,5 @@ def command_to_train(technique: str, name: str, folder: Path) -> str:
     if unpaired:
         run, flags = f"{folder.name}_cyclegan", "--model cycle_gan"
     run, flags = TRAIN_FLAGS.get((technique, name), (run, flags))
-    return f"python train.py --dataroot {where} --name {run} {flags}"
+    where_and_name = {"dataroot": where, "name": run}
+    return f"{command_line(['python', 'train.py'], where_and_name)} {flags}"

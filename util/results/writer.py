@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -244,8 +242,3 @@ class Results:
         if self.unreadable:
             told = "see the page" if self.page is not None else "they are told above"
             warn(f"{self.unreadable} of {self.rows} images could not be read: {told}")
-
-
-def command_line(script: str, argv: list[str] | None) -> str:
-    """A call of a script as one would type it; None: the arguments of this process."""
-    return shlex.join(["python", script, *(sys.argv[1:] if argv is None else argv)])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from util.errors import say
-from util.record import PageRow, Record, RunInfo
+from util.record import PageRow, Record, RunInfo, command_line
 from util.trackers.base_tracker import Tracker
 
 
@@ -25,7 +25,9 @@ class TensorboardTracker(Tracker):
         self.writer = SummaryWriter(str(run.folder / "tensorboard"), flush_secs=10)
         self.writer.add_text("networks", _as_code(run.networks))
         self.writer.add_text("options", _as_code(_lines(run.options)))
-        say(f"TensorBoard: tensorboard --logdir {run.folder}/tensorboard")
+        say(
+            f"TensorBoard: {command_line(['tensorboard'], {'logdir': f'{run.folder}/tensorboard'})}"
+        )
 
     def log(self, record: Record) -> None:
         """Scalars below loss/, metric/ and run/."""

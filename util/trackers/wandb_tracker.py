@@ -3,7 +3,6 @@
 import argparse
 import os
 import secrets
-import shlex
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from util import atomic
 from util.errors import say, warn
 from util.lazy import Lazy
-from util.record import PageRow, Record, RunInfo
+from util.record import PageRow, Record, RunInfo, command_line
 from util.trackers.base_tracker import Tracker
 
 wandb = Lazy("wandb")
@@ -71,7 +70,7 @@ class WandbTracker(Tracker):
         self.run.define_metric("*", step_metric="images")
         (Path(self.run.dir) / "networks.txt").write_text(run.networks)
         self.images = 0
-        sync = f"wandb sync {shlex.quote(str(Path(self.run.dir).parent))}"
+        sync = command_line(["wandb", "sync", Path(self.run.dir).parent])
         say(f"W&B: {self.run.url if online else f'offline; {sync} sends it'}")
 
     def log(self, record: Record) -> None:

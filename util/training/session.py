@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from util import distributed
 from util.checkpoints.plan import DiskUse, SavePlan
 from util.checkpoints.state import first_epoch
 from util.errors import begun, say, warn
-from util.record import LossGuide, RunInfo
+from util.record import LossGuide, RunInfo, command_line
 from util.seed import mix, seed_everything
 from util.trackers import asked_trackers
 from util.training.checkpointer import Checkpointer, resumed_progress
@@ -212,19 +211,19 @@ def resume_command(opt: argparse.Namespace) -> str:
     """What takes the run up again, for people."""
     processes = distributed.world_size()
     start = ["torchrun", f"--nproc_per_node={processes}"] if processes > 1 else ["python"]
-    command = [*start, "train.py", "--name", opt.name, "--continue_train", *_place(opt)]
+    flags = {"name": opt.name, "continue_train": None} | _place(opt)
     if opt.device.type != "cuda":
-        command += ["--device", str(opt.device)]
-    return shlex.join(command)
+        flags["device"] = str(opt.device)
+    return command_line([*start, "train.py"], flags)
 
 
 def test_command(opt: argparse.Namespace) -> str:
     """What tests the run's weights, for people."""
-    where = ["--dataroot", opt.dataroot, "--name", opt.name, *_place(opt)]
-    return shlex.join(["python", "test.py", *where])
+    flags = {"dataroot": opt.dataroot, "name": opt.name} | _place(opt)
+    return command_line(["python", "test.py"], flags)
 
 
-def _place(opt: argparse.Namespace) -> list[str]:
-    """The words of a command that say where runs are kept."""
-    default = opt.checkpoints_dir == "./checkpoints"
-    return [] if default else ["--checkpoints_dir", opt.checkpoints_dir]
+def _place(opt: argparse.Namespace) -> dict[str, str]:
+    """The flag that says where runs are kept, if they are not in the usual place."""
+    usual = opt.checkpoints_dir == "./checkpoints"
+    return {} if usual else {"checkpoints_dir": opt.checkpoints_dir}
