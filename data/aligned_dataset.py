@@ -5,7 +5,7 @@ import functools
 import os
 
 from data.base_dataset import SIDES, BaseDataset
-from data.layout import domain_folders
+from data.layout import are_pairs, domain_folders, one_input
 from data.pairs import Pair, pair_by_stem, read_pairs
 from data.samples import REMEDY, differ, refuse_another_size
 from data.standard import standard
@@ -30,6 +30,12 @@ class AlignedDataset(BaseDataset):
         self.AB_paths: list[str] = []  # of pairs in one file
         self.pairs = self._find_pairs()
         self.images_per_file = 2 if self.AB_paths else 1
+
+    @classmethod
+    def images_alone(cls, root: str, phase: str, side: str) -> str | None:
+        """Images without partners, and not such as may be pairs side by side."""
+        images = one_input(root, phase, side)
+        return None if images and are_pairs(images) else images
 
     def __len__(self) -> int:
         """How many pairs there are."""

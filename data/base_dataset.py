@@ -55,6 +55,12 @@ class BaseDataset(ABC):
         """Add flags of the dataset, or set new defaults for existing ones."""
         return parser
 
+    @classmethod
+    def images_alone(cls, root: str, phase: str, side: str) -> str | None:
+        """A file or a folder of images of the side that a network takes, "A" or "B", where the
+        folder has no layout of this data set; None: it has, or what it holds is not known."""
+        return None
+
     @abstractmethod
     def __len__(self) -> int:
         """How many samples an epoch has."""

@@ -4,6 +4,7 @@ import argparse
 import os
 
 from data.base_dataset import BaseDataset
+from data.layout import one_input
 from data.standard import standard
 from util.images.picture import Picture
 from util.images.read import range_of, read_picture
@@ -13,7 +14,10 @@ lab = Lazy("util.images.lab")
 
 
 class ColorizationDataset(BaseDataset):
-    """A = L/50 - 1, (1, H, W); B = ab/110, (2, H, W). Grey photographs have B = 0."""
+    """A = L/50 - 1, (1, H, W); B = ab/110, (2, H, W). Grey photographs have B = 0.
+
+    In test <dataroot> may be one photograph, or a plain folder of them.
+    """
 
     @staticmethod
     def modify_commandline_options(
@@ -26,7 +30,17 @@ class ColorizationDataset(BaseDataset):
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
         folder = os.path.join(opt.dataroot, opt.phase)
-        self.AB_paths = self.images_in(folder, f"{folder}/*.jpg (--dataset_mode colorization)")
+        plain = None if opt.isTrain else self.images_alone(opt.dataroot, opt.phase, "A")
+        expected = f"{folder}/*.jpg (--dataset_mode colorization)"
+        if plain and os.path.isfile(plain):
+            self.AB_paths = [plain]
+        else:
+            self.AB_paths = self.images_in(plain or folder, expected)
+
+    @classmethod
+    def images_alone(cls, root: str, phase: str, side: str) -> str | None:
+        """Photographs without a folder for the phase."""
+        return one_input(root, phase, side)
 
     def __len__(self) -> int:
         """How many photographs there are."""

@@ -3,7 +3,7 @@
 import os
 
 from data.image_folder import list_images, subfolders
-from data.pairs import stem_key
+from data.pairs import KNOWN_PHASES, stem_key
 from util.errors import BadImage
 from util.images.header import read_header
 
@@ -19,6 +19,34 @@ def domain_folders(root: str, phase: str) -> Folders | None:
         if os.path.isdir(A) and os.path.isdir(B):
             return A, B
     return None
+
+
+def one_input(root: str, phase: str, side: str = "A") -> str | None:
+    """The images that one network takes, where a folder has no layout of a data set: a file, the
+    folder itself, or `<phase>A` without `<phase>B`; None where both sides are there, or none is
+    recognised.
+
+    Args:
+        side: "A" or "B", which the network takes.
+    """
+    if os.path.isfile(root):
+        return root
+    if not os.path.isdir(root) or _has(root, phase) or domain_folders(root, phase):
+        return None
+    for name in (phase + side, f"{side}/{phase}"):
+        if _has(root, name):
+            return os.path.join(root, name)
+    folders = set(subfolders(root))
+    of_phases = {phase + end for phase in (*KNOWN_PHASES, phase) for end in ("", "A", "B")}
+    if folders & of_phases or {"A", "B"} <= folders:
+        return None  # another phase's, or flat domains: which is meant nobody knows
+    return root if list_images(root).images else None
+
+
+def are_pairs(source: str) -> bool:
+    """Whether images look like pairs A|B side by side, by the first of them."""
+    first = [source] if os.path.isfile(source) else list_images(source).images[:1]
+    return any(map(_two_halves, first))
 
 
 def likely_modes(root: str, phase: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ class TemplateDataset(BaseDataset):
     def __init__(self, opt: argparse.Namespace) -> None:
         """List the files here; read them in `load`, which runs in the worker processes."""
         super().__init__(opt)
-        self.image_paths = self.images_in(opt.dataroot, f"{opt.dataroot}/*.jpg")
+        self.image_paths = self.images_below(f"{opt.dataroot}/*.jpg")
 
     def __len__(self) -> int:
         """How many samples an epoch has."""

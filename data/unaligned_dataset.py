@@ -5,7 +5,7 @@ import os
 import random
 
 from data.base_dataset import BaseDataset
-from data.layout import domain_folders
+from data.layout import domain_folders, one_input
 from data.standard import standard
 
 
@@ -21,6 +21,11 @@ class UnalignedDataset(BaseDataset):
         expected = f"{dirs[0]}/*.jpg and {dirs[1]}/*.jpg (--dataset_mode unaligned)"
         dirs = domain_folders(opt.dataroot, opt.phase) or dirs
         self.A_paths, self.B_paths = (self.images_in(folder, expected) for folder in dirs)
+
+    @classmethod
+    def images_alone(cls, root: str, phase: str, side: str) -> str | None:
+        """One set without the other."""
+        return one_input(root, phase, side)
 
     def __len__(self) -> int:
         """So many that the larger set is seen whole in an epoch."""

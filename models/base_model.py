@@ -44,6 +44,7 @@ class BaseModel(StatefulModel, ABC):
 
     loss_help: dict[str, str] = {}  # a loss, or a pattern with `*` -> what it means, for the page
     visual_sides: dict[str, str] = {}  # visual -> "A" or "B", where its name does not tell the side
+    translates_alone = False  # one netG, fed with A: --model test may take its place on one folder
     translation_names: tuple[str, ...] = ()  # visuals that G makes; else "fake..." and "output"
     visual_groups: list[list[str]] = []  # visuals that pages keep together where a row is broken
     healthy: list[str] = []  # sentences on how the losses look when all is well, for the page

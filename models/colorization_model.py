@@ -18,6 +18,7 @@ class ColorizationModel(Pix2PixModel):
     ]
 
     no_use_for = Pix2PixModel.no_use_for
+    translates_alone = False  # ab is no picture without L
 
     @staticmethod
     def modify_commandline_options(

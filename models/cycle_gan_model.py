@@ -34,6 +34,7 @@ class CycleGANModel(BaseModel):
         "cycle_B": "B to A and back, compared with B, times --lambda_B.",
         "idt_B": "G_B given an image of A should leave it alone.",
     }
+    translates_alone = True  # test.py translates A alone, too
 
     @staticmethod
     def modify_commandline_options(

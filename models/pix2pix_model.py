@@ -25,6 +25,7 @@ class Pix2PixModel(BaseModel):
     }
 
     no_use_for = {"pool_size": "with --model cycle_gan"}
+    translates_alone = True  # test.py translates A alone, too
 
     @staticmethod
     def modify_commandline_options(

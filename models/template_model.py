@@ -20,6 +20,7 @@ class TemplateModel(BaseModel):
 
     # Flags that it does not read; take out those that you come to use.
     no_use_for = dict.fromkeys(DISCRIMINATOR_FLAGS, "with a discriminator: --model pix2pix")
+    translates_alone = True  # test.py translates A alone, too
 
     @staticmethod
     def modify_commandline_options(

@@ -47,6 +47,7 @@ class BaseOptions(ABC):
         self.builtin: dict[str, Any] = {}  # flag -> built-in default
         self.text: dict[tuple[str, str], str] = {}  # as in OptionParser
         self.given: dict[str, Any] = {}  # flag -> what was given, where `opt` has what it led to
+        self.instead: dict[str, Any] = {}  # see `replaced`
         self.run_name = ""  # of the run whose options are taken over
         self.from_run: dict[str, Any] = {}  # flag -> value taken over from it
         self.lost: UserError | None = None  # the run that is to be taken up is not there
@@ -75,6 +76,15 @@ class BaseOptions(ABC):
             given: values of the config files and the command line, as far as known.
         """
 
+    def replaced(self, trained: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """Values that take the place of what is given, decided before the flags of model and
+        dataset are known, as they may change both.
+
+        Args:
+            trained, given: as of `run_layer`.
+        """
+        return {}
+
     @abstractmethod
     def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
         """Values that follow from the others for this command.
@@ -96,7 +106,7 @@ class BaseOptions(ABC):
         command_line, unknown = parser.explicit(argv)
         parser.refuse_unknown(unknown)
         layers = [(file, parser.from_config(values, file)) for file, values in configs.items()]
-        layers += [("command line", command_line)]
+        layers += [("command line", command_line), (self.command, self.instead)]
         explicit = {key: value for _, layer in layers for key, value in layer.items()}
         run_layer = self.run_layer(parser, trained, explicit)
         self.from_run = parser.from_config(run_layer, "train_opt.yaml")
@@ -156,6 +166,8 @@ class BaseOptions(ABC):
         early |= given
         self.chosen = {key: early[key] for key in REGISTRIES.keys() & early.keys()}
         trained = self.run_options(parser.defaults() | early, early)
+        self.instead = self.replaced(trained, early)
+        early |= self.instead
         for key, registry in REGISTRIES.items():
             own = self.run_layer(parser, trained, early)
             name = early.get(key, own.get(key, parser.get_default(key)))

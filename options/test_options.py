@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import data
+import models
 from data.transforms import without_crop
 from models.generators import describe_generator
 from options import types
@@ -11,7 +13,8 @@ from options.base_options import BaseOptions
 from options.lives import FIXED, OWN
 from options.parser import OptionParser
 from util.checkpoints.weights import epoch_label, load_state_dict, saved_epochs, weights_path
-from util.errors import UserError, warn
+from util.direction import oriented
+from util.errors import UserError, say, warn
 
 
 class TestOptions(BaseOptions):
@@ -61,10 +64,28 @@ class TestOptions(BaseOptions):
                 layer["load_size"] = layer["crop_size"]
         return layer
 
+    def replaced(self, trained: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """Where only the images of one side are there, what `--model test` does with them."""
+        of_run = trained | given
+        name, mode = of_run.get("model"), of_run.get("dataset_mode", "aligned")
+        root, phase = given.get("dataroot"), given.get("phase", self.command)
+        if not root or not name or not models.registry.find(name).translates_alone:
+            return {}
+        side = oriented(of_run.get("direction", "AtoB"), "A", "B")[0]
+        images = data.registry.find(mode).images_alone(root, phase, side)
+        if images is None or given.get("pairs"):
+            return {}
+        say(
+            f"--dataroot {root}: images of {side} alone: translated by the generator of --model "
+            f"{name}, as --model test --dataroot {images} does"
+        )
+        return {"model": "test", "dataset_mode": "single", "dataroot": images}
+
     def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
         """Images one by one, whole, and in one size where the flags name one."""
         sizes = {flag: vars(opt)[flag] for flag in ("preprocess", "load_size", "crop_size")}
-        if opt.model == "test" and not explicit.keys() & sizes.keys():
+        alone = data.registry.find(opt.dataset_mode).images_alone(opt.dataroot, opt.phase, "A")
+        if (opt.model == "test" or alone) and not explicit.keys() & sizes.keys():
             sizes["preprocess"] = "keep"  # each image comes out in its own size
         if sizes["preprocess"] == "resize_and_crop":  # one size given means both: whole images
             if "load_size" not in explicit:
@@ -75,6 +96,14 @@ class TestOptions(BaseOptions):
 
     def check_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         """One line for a flag that says something else than the run was trained with."""
+        if opt.results_layout == "flat" and Path(opt.results_dir).resolve().is_relative_to(
+            Path(opt.dataroot).resolve()
+        ):
+            raise UserError(
+                f"--results_dir {opt.results_dir}: inside --dataroot {opt.dataroot}; with "
+                "--results_layout flat nothing tells results from data, and the next test would "
+                "translate them again: give another --results_dir"
+            )
         trained_model = opt.trained.get("model", opt.model)
         if opt.model not in (trained_model, "test"):
             raise UserError(

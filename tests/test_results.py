@@ -46,6 +46,7 @@ def runs(tmp_path_factory):
     run_train("--dataroot", "pairs", "--name", "p", "--model", "pix2pix", *SMALL)
     run_train("--dataroot", "sets", "--name", "c", "--model", "cycle_gan", *SMALL)
     run_train("--dataroot", "pairs", "--name", "l", "--model", "colorization", *SMALL)
+    run_train("--dataroot", "pairs", "--name", "t", "--model", "template", *SMALL)
     os.chdir(before)
     return root
 
@@ -358,3 +359,98 @@ def test_alpha_that_cannot_be_kept_is_said(place, capsys):
         photo(number).convert("RGBA").save(place / "photos" / f"{number}.png")
     run_test("--dataroot", "photos", *ALONE, "--format", "jpg")
     assert capsys.readouterr().err.count("alpha is not kept") == 1
+
+
+ODD = (52, 40)  # px: a multiple of 4, which the small resnets take as it is
+
+
+@pytest.mark.parametrize("given", ["file", "folder", "phase"])
+@pytest.mark.parametrize(
+    ("name", "flags", "visuals"),
+    [
+        ("p", [], ["fake", "real"]),
+        ("p", ["--model", "pix2pix", "--dataset_mode", "aligned"], ["fake", "real"]),
+        ("c", [], ["fake", "real"]),
+        ("c", ["--model", "test"], ["fake", "real"]),
+        ("t", [], ["fake", "real"]),
+        ("l", [], ["fake_B_rgb", "real_A", "real_B_rgb"]),
+    ],
+)
+def test_a_file_or_a_plain_folder_is_enough(place, given, name, flags, visuals):
+    """User report 15: for every model with one input, in the images' own sizes."""
+    folder = place / "mine" / {"phase": "test" if name == "l" else "testA"}.get(given, "")
+    folder.mkdir(parents=True)
+    photo(3, ODD).save(folder / "holiday.jpg")
+    root = folder / "holiday.jpg" if given == "file" else place / "mine"
+    if "test" in flags and given == "phase":
+        root = folder
+    if name == "l" and given == "phase":
+        flags = [*flags, "--preprocess", "keep"]  # its own layout: scaled, as published
+    run_test("--dataroot", root, "--name", name, *CPU, *flags)
+    made = place / f"results/{name}/test_latest/images"
+    assert sorted(path.name for path in made.iterdir()) == [f"holiday_{v}.png" for v in visuals]
+    assert {Image.open(path).size for path in made.iterdir()} == {ODD}
+
+
+def test_one_side_alone_is_translated_as_model_test_does(place, capsys):
+    """User report 15: the same pictures, either way, and it is said."""
+    make_single(place / "onlyA/testA", 1)
+    make_single(place / "onlyB/testB", 1, first=4)
+    for root, flags in (("onlyA/testA", []), ("onlyB/testB", ["--direction", "BtoA"])):
+        run_test("--dataroot", root, "--name", "c", *CPU, "--model", "test", *flags)
+        expected = images(place / "results/c/test_latest")
+        capsys.readouterr()
+        run_test("--dataroot", Path(root).parent, "--name", "c", *CPU, *flags)
+        assert f"as --model test --dataroot {root} does" in capsys.readouterr().out
+        assert images(place / "results/c/test_latest") == expected
+    run_test("--dataroot", "onlyB", "--name", "c", *CPU, expect=2)
+    assert "testA" in capsys.readouterr().err
+
+
+def test_layouts_of_data_sets_are_read_as_before(place):
+    """User report 15: where there is a folder `test`, images are scaled to the run's crop_size."""
+    photo(3, ODD).save(place / "pairs/test/odd.png")
+    (place / "pairs/test/0.png").unlink()
+    run_test("--dataroot", "pairs", "--name", "l", *CPU)
+    made = place / "results/l/test_latest/images"
+    assert {Image.open(path).size for path in made.iterdir()} == {(32, 32)}
+    run_test("--dataroot", "pairs", "--name", "p", *CPU)
+    made = place / "results/p/test_latest/images"
+    names = {f"{stem}_{v}.png" for stem in ("1", "odd") for v in ("real_A", "fake_B", "real_B")}
+    assert {path.name for path in made.iterdir()} == names
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        (["train", "val"], "--phase"),
+        (["A", "B"], "--dataroot D"),
+        (["pairs"], "expected"),
+        ([], "no image"),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_not_guessed(place, capsys, layout, words):
+    """User report 15: another phase, flat domains, pairs without their folder, nothing at all."""
+    (place / "D").mkdir()
+    for name in layout:
+        size = (96, 48) if name == "pairs" else (48, 48)
+        folder = place / "D" / ("" if name == "pairs" else name)
+        folder.mkdir(exist_ok=True)
+        photo(1, size).save(folder / "0.png")
+    run_test("--dataroot", "D", "--name", "p", *CPU, expect=2)
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error")]
+    assert words in line or "no folder" in line, line
+    assert not (place / "results").exists()
+
+
+def test_a_u_net_gives_an_image_its_own_size_too(tmp_path):
+    """User report 15: padded to what it takes, and cut back."""
+    make_aligned(tmp_path / "pairs", 1)
+    unet = ["--netG", "unet_128", *TINY, "--load_size", 128, "--crop_size", 128]
+    once = ["--n_epochs", 1, "--n_epochs_decay", 0]
+    flags = ["--dataroot", "pairs", "--name", "u", "--model", "colorization"]
+    run_train(*flags, *unet, *once)
+    photo(3, (67, 41)).save(tmp_path / "photo.jpg")
+    run_test("--dataroot", "photo.jpg", "--name", "u", *CPU)
+    made = tmp_path / "results/u/test_latest/images/photo_fake_B_rgb.png"
+    assert Image.open(made).size == (67, 41)
