@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import data
 import models
@@ -103,6 +104,30 @@ def test_the_readme_names_every_model_and_dataset():
     page = names_on((ROOT / "docs" / "options.md").read_text())
     for name in [*page["model"], *page["dataset_mode"]]:
         assert name in text, name
+
+
+def test_the_examples_from_python_run_as_they_are_written(tmp_path):
+    """User report 26: one after the other, as in a notebook."""
+    root = make_aligned(tmp_path / "D", 2)
+    run_train("--dataroot", root, "--name", "facades", "--model", "pix2pix", "--netG",
+              "resnet_6blocks", *TINY, "--print_freq", 1, "--n_epochs", 1,
+              "--n_epochs_decay", 0)  # fmt: skip
+    photo(1, (90, 70)).save("photo.jpg")
+    make_single(tmp_path / "photos", 2)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/from_python.md").read_text(), re.S)
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert Image.open("translation.png").size == (90, 70)
+    assert names["files"] == {"A": "photos/1.png"}
+    assert names["output"].shape == (1, 3, 64, 64) and len(names["features"]) == 2
+    assert names["code"] == 0
+    assert [line["images"] for line in names["losses"]] == [1, 2]
+
+
+def test_pages_for_users_are_linked_from_the_readme():
+    linked = set(re.findall(r"\]\(docs/(\w+\.md)", (ROOT / "README.md").read_text()))
+    assert {"from_python.md", "coming_from.md"} <= linked
 
 
 def test_the_examples_of_the_guides_run(tmp_path, monkeypatch):

@@ -328,6 +328,15 @@ def test_files_of_two_epochs_mixed_by_hand_are_found_out(finished, capsys):
     )
 
 
+def test_writing_onto_published_weights_does_not_reach_the_checkpoint(finished):
+    """`cp other.pth latest_net_G.pth` writes into the file that is there, as root at any rate."""
+    whole = (finished / "snapshots" / "0002" / "net_G.pth").read_bytes()
+    with open(finished / "latest_net_G.pth", "r+b") as file:
+        file.write(b"other weights")
+    assert (finished / "snapshots" / "0002" / "net_G.pth").read_bytes() == whole
+    assert not list_checkpoints(finished)[0].damage()
+
+
 def test_only_the_last_checkpoints_and_the_milestones_are_kept(tmp_path, pairs, capsys):
     run_train(*pairs, *PIX2PIX, *epochs(4), "--name", "p", "--save_latest_freq", 1,
               "--save_epoch_freq", 2, "--keep_last", 3)  # fmt: skip
