@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from util.errors import UserError
+from util.errors import UserError, warn
 from util.record import read_records
 
+LARGEST = 1e306  # that is drawn
 Column = dict[str, np.ndarray]  # name -> (N,) float64
 
 
@@ -31,14 +32,24 @@ def read_columns(file: Path) -> Columns:
     """A metrics.jsonl by columns; losses and metrics that have a value anywhere, in its order."""
     records = [record.parts() for record in read_records(file)]
     columns: dict[str, Column] = {}
+    beyond = 0
     for part in ("step", "speed", "losses", "metrics"):
         names = dict.fromkeys(name for record in records for name in record[part])
         named = {name: np.array([float(record[part].get(name, np.nan)) for record in records])
                  for name in names}  # fmt: skip
+        beyond += sum(int((np.abs(values) > LARGEST).sum()) for values in named.values())
+        named = {name: drawable(values) for name, values in named.items()}
         if part in ("losses", "metrics"):
             named = {name: values for name, values in named.items() if not np.isnan(values).all()}
         columns[part] = named
+    if beyond:
+        warn(f"{file}: {beyond} numbers beyond {LARGEST:g} are gaps in the curves")
     return Columns(**columns)
+
+
+def drawable(values: np.ndarray) -> np.ndarray:
+    """The same with NaN for what no axis has room for: what is infinite, or nearly."""
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def _new_images(columns: Columns) -> np.ndarray:
@@ -78,7 +89,8 @@ AXES: dict[str, Callable[[Columns], np.ndarray]] = {
 def along(axis: str, columns: Columns, file: Path) -> np.ndarray:
     """(N,) positions of the lines on an axis; UserError if the log does not tell."""
     try:
-        return AXES[axis](columns)
+        with np.errstate(all="ignore"):
+            return drawable(AXES[axis](columns))
     except KeyError as missing:
         raise UserError(
             f"{file}: no {missing} in its lines, so --x {axis} cannot be drawn; try --x images"

@@ -1,24 +1,26 @@
 """Curves of several runs, as a PNG and as a page with SVG in it. The one user of matplotlib."""
 
 import io
-import re
 import warnings
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from dominate import tags
 from dominate.util import raw
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scripts.curves import Panel, thinned
+from scripts.panel_svg import DASHES, panel_svg
 from util import atomic
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-INK = "#123457"  # stands for the text's colour, which the page chooses: dark or light
-COLORS = matplotlib.color_sequences["tab10"]
-DASHES = ("-", "--", ":", "-.")  # for the runs after the tenth
-PANEL_INCHES = (5.0, 3.0)
+COLORS = list(map(matplotlib.colors.to_hex, matplotlib.color_sequences["tab10"]))
+STYLES = tuple(DASHES)  # the later ones for the runs after the tenth
+MANY = 24  # panels; more of them are small, with the lowest and the highest value alone
+PANEL_INCHES, SMALL_INCHES = (5.0, 3.0), (2.8, 1.7)
+MOST_PX = 60_000  # of a side of the picture
 STYLE = """
 :root{color-scheme:light dark;--line:#8884;--dim:#777}
 body{font:16px/1.5 system-ui,sans-serif;max-width:1400px;margin:0 auto;padding:1rem}
@@ -38,7 +40,7 @@ td{font-variant-numeric:tabular-nums}
 def _look(label: str, labels: list[str]) -> dict[str, object]:
     """A run looks the same in every panel."""
     place = labels.index(label)
-    dash = DASHES[place // len(COLORS) % len(DASHES)]
+    dash = STYLES[place // len(COLORS) % len(STYLES)]
     return {"color": COLORS[place % len(COLORS)], "linestyle": dash}
 
 
@@ -55,27 +57,30 @@ def _draw(axes: Axes, panel: Panel, labels: list[str], x_name: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _settings(ink: str) -> dict[str, object]:
-    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    return dict.fromkeys(inked, ink) | {
-        "svg.fonttype": "none", "font.size": 9, "axes.formatter.useoffset": False,
-    }  # fmt: skip
-
-
 def save_png(path: Path, panels: list[Panel], labels: list[str], x_name: str) -> None:
-    """All panels in one picture, two or three beside each other, the runs' names above."""
-    across = min(len(panels), 2 if len(panels) <= 4 else 3)
+    """All panels in one picture, two or three beside each other, many in a grid of small ones; the
+    runs' names above."""
+    many = len(panels) > MANY
+    across = min(len(panels), 6 if many else 2 if len(panels) <= 4 else 3)
     down = -(-len(panels) // across)
     head = 0.3 * -(-len(labels) // across) + 0.2  # inches
-    size = (PANEL_INCHES[0] * across, PANEL_INCHES[1] * down + head)
-    with matplotlib.rc_context(_settings("black")), warnings.catch_warnings():
+    wide, high = SMALL_INCHES if many else PANEL_INCHES
+    size = (wide * across, high * down + head)
+    settings = {"font.size": 7 if many else 9, "axes.formatter.useoffset": False}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name that the font cannot write
-        figure = Figure(size, layout="constrained")
-        figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head / size[1]))
-        grid = figure.subplots(down, across, squeeze=False).flat
-        for axes, panel in zip(grid, panels, strict=False):
-            _draw(axes, panel, labels, x_name)
-        for axes in list(grid)[len(panels) :]:
+        figure = Figure(size, layout=None if many else "constrained")
+        if many:  # fitting each to its text would take minutes
+            figure.subplots_adjust(0.6 / size[0], 0.3 / size[1], 1 - 0.1 / size[0],
+                                   1 - (head + 0.3) / size[1], 0.4, 0.5)  # fmt: skip
+        else:
+            figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head / size[1]))
+        grid = list(figure.subplots(down, across, squeeze=False).flat)
+        for number, (axes, panel) in enumerate(zip(grid, panels, strict=False)):
+            if many:
+                _mark_ends(axes, panel, number >= len(panels) - across)
+            _draw(axes, panel, labels, "" if many else x_name)
+        for axes in grid[len(panels) :]:
             axes.set_axis_off()
         handles = [matplotlib.lines.Line2D([], [], **_look(label, labels)) for label in labels]
         names = [f" {_shortened(label)}" for label in labels]  # "_x" alone would be left out
@@ -83,28 +88,22 @@ def save_png(path: Path, panels: list[Panel], labels: list[str], x_name: str) ->
         for text in legend.get_texts():
             text.set_parse_math(False)
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=110, facecolor="white")
+        dpi = min(90 if many else 110, MOST_PX / max(size))
+        figure.savefig(file, format="png", dpi=dpi, facecolor="white")
     atomic.write(path, file.getvalue())
+
+
+def _mark_ends(axes: Axes, panel: Panel, last_row: bool) -> None:
+    """Ticks at the lowest and the highest value alone."""
+    for axis, place, wanted in ((axes.xaxis, 0, last_row), (axes.yaxis, 1, True)):
+        values = np.concatenate([logged[place] for logged in panel.logged.values()] or [[]])
+        values = values[~np.isnan(values)]
+        ends = sorted({values.min(), values.max()}) if values.size and wanted else []
+        axis.set_ticks(ends, [f"{end:.4g}" for end in ends])
 
 
 def _shortened(label: str, most: int = 60) -> str:
     return label if len(label) <= most else f"...{label[3 - most :]}"
-
-
-def _svg(panel: Panel, labels: list[str], x_name: str) -> str:
-    """A panel as an element of a page, which colours its text."""
-    settings = _settings(INK) | {"svg.hashsalt": panel.title}
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure = Figure(PANEL_INCHES, layout="constrained")
-        _draw(figure.subplots(), panel, labels, x_name)
-        figure.axes[0].patch.set_visible(False)
-        file = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
-    svg = file.getvalue()
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])  # ids are for one page, once
-    return svg.replace(INK, "currentColor")
 
 
 def save_page(
@@ -126,7 +125,8 @@ def save_page(
     body = tags.body(tags.h1(f"{len(labels)} runs" if len(labels) > 1 else labels[0]))
     body.add(tags.dl(*(part for k, v in facts.items() for part in (tags.dt(k), tags.dd(v)))))
     body.add(tags.ul(*(tags.li(raw(_swatch(label, labels)), " ", label) for label in labels)))
-    body.add(tags.main(*(raw(_svg(panel, labels, x_name)) for panel in panels)))
+    looks = {label: _look(label, labels) for label in labels}
+    body.add(tags.main(*(raw(panel_svg(panel, looks, x_name)) for panel in panels)))
     for heading, rows in tables:
         if len(rows) > 1:
             body.add(tags.h2(heading), tags.div(_table(rows), cls="table"))
@@ -136,7 +136,7 @@ def save_page(
 
 def _swatch(label: str, labels: list[str]) -> str:
     look = _look(label, labels)
-    dash = {"-": "", "--": "8 4", ":": "2 3", "-.": "8 3 2 3"}[look["linestyle"]]
+    dash = DASHES[look["linestyle"]]
     color = matplotlib.colors.to_hex(look["color"])
     return (
         '<svg viewBox="0 0 32 10" aria-hidden="true"><path d="M0 5H32" stroke-width="3" '

@@ -225,7 +225,7 @@ def _record(line: str) -> Record | None:
         flat = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(flat, dict) or not _number(flat.get("images")) >= 0:
+    if not isinstance(flat, dict) or not 0 <= _number(flat.get("images")) < math.inf:
         return None
     parts: dict[str, Figures] = {"step": {}, "speed": {}, "losses": {}, "metrics": {}}
     for key, value in flat.items():
@@ -236,4 +236,10 @@ def _record(line: str) -> Record | None:
 
 
 def _number(value: Any) -> float:
-    return value if isinstance(value, (int, float)) else math.nan
+    """As float where it is no int that fits into one; NaN of anything else."""
+    if not isinstance(value, (int, float)):
+        return math.nan
+    try:
+        return value if math.isfinite(value) else float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

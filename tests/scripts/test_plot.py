@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import re
 import subprocess
 import sys
@@ -191,3 +192,42 @@ def test_a_browser_draws_every_panel_without_a_complaint(tmp_path):
 def test_train_and_test_do_not_need_matplotlib():
     code = "import sys, train, test; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment()).returncode == 0
+
+
+HUGE = {
+    "huge": lambda i: 1e300 * (i + 1),
+    "tiny": lambda i: 1e-300 * i,
+    "both": lambda i: 1e300 if i == 7 else 1e-300,
+    "signs": lambda i: 1e308 * (-1) ** i,
+    "beyond": lambda i: 10**400 if i == 5 else 3,
+    "negative": lambda i: -(10**400) if i == 5 else -3,
+    "nothing": lambda i: math.nan,
+    "infinite": lambda i: math.inf if i % 2 else 1.0,
+    "near": lambda i: 1000 + i * 1e-7,
+}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_huge_and_tiny_numbers_are_drawn_with_readable_ticks(tmp_path, capsys):
+    """Fault 109."""
+    values = [record(5 * i, **{name: of(i) for name, of in HUGE.items()}) for i in range(1, 31)]
+    write_log(tmp_path / "a", [*values, '{"images": 1%s}' % ("0" * 400), '{"images": 1e999}'])
+    page = run("a")
+    assert re.search(r"\d+ numbers beyond 1e\+306 are gaps", capsys.readouterr().err)
+    found = {title(panel): panel for panel in panels(page)}
+    assert found.keys() - {"learning rate", "images/s"} == HUGE.keys() - {"nothing", "signs"}
+    for name, panel in found.items():
+        ticks = re.findall(r'text-anchor="end"[^>]*>([^<]+)<', panel)
+        numbers = [float(tick) for tick in ticks]
+        assert 2 <= len(ticks) <= 7 and numbers == sorted(set(numbers)), (name, ticks)
+        assert all(len(tick) <= 13 for tick in ticks), (name, ticks)
+        assert "nan" not in panel and "inf" not in panel.replace("infinite", "")
+    assert table(page, "Last values, smoothed")["huge"][0].endswith("e+301")
+
+
+def test_many_losses_are_small_panels_that_are_not_fitted_to_each_other(tmp_path, monkeypatch):
+    """Fault 109: 300 losses within seconds; fitting them took minutes."""
+    write_run(tmp_path / "a", count=3, **{f"loss_{i}": i / 7 for i in range(28)})
+    monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", None)
+    assert len(panels(run("a"))) == 30
+    assert max(Image.open("plots/plot.png").size) < 2000

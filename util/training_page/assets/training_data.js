@@ -97,6 +97,7 @@ function keepPlace(change) {
 function short(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
+  if (size >= 1e10) return String(+value.toPrecision(3)).replace("e+", "e");
   if (size >= 1e6) return `${+(value / 1e6).toPrecision(3)}M`;
   if (size >= 1e4) return `${+(value / 1e3).toPrecision(3)}k`;
   return size < 1e-3 && size > 0 ? value.toExponential(1) : String(+value.toPrecision(3));
