@@ -74,6 +74,15 @@ class ExclusiveGroup(Declares, argparse._MutuallyExclusiveGroup):
     """Flags of which one at most may be given."""
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the default of a flag that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        if action.default in (None, "", [], False):
+            return action.help or ""
+        return super()._get_help_string(action)
+
+
 class OptionParser(Declares, argparse.ArgumentParser):
     """A parser that knows of each flag its kind and who set its default, and which values were
     given explicitly.
@@ -88,7 +97,7 @@ class OptionParser(Declares, argparse.ArgumentParser):
             allow_abbrev=False,
             conflict_handler="resolve",  # plug-ins may define a flag that came later than they
             add_help=False,  # added once all flags are known, so that --help shows all
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         self.builtin: dict[str, Any] = {}  # flag -> its first default
         self.owner: dict[str, str] = {}  # flag -> who set its present default

@@ -57,7 +57,7 @@ def add_shared_flags(parser: argparse.ArgumentParser, phase: str) -> None:
     _add_data_flags(add_to_data, phase)
     _add_cache_flags(add_to_data)
     _add_speed_flags(parser.add_argument_group("speed").add_argument)
-    _add_view_flags(parser.add_argument_group("live views and old scripts", life="machine"))
+    _add_view_flags(parser.add_argument_group("live views and old scripts", life="machine"), phase)
 
 
 # fmt: off
@@ -85,7 +85,10 @@ def _add_run_flags(add: Add) -> None:
 def _add_network_flags(add: Add) -> None:
     in_training = {"isTrain": True}
     add("--model", life="network", test="taken", default="cycle_gan",
-        choices=models.registry.names(), help="the method")
+        choices=models.registry.names(),
+        help="the method: cycle_gan for two sets without pairs, pix2pix for pairs, colorization "
+        "for photographs, style and neural_style for a painting; test, usual in test.py: one "
+        "generator on a folder")
     add("--input_nc", life="data", test="fixed", type=types.positive_int, default=3,
         help="channels that G takes")
     add("--output_nc", life="data", test="fixed", type=types.positive_int, default=3,
@@ -121,7 +124,10 @@ def _add_data_flags(add: Add, phase: str) -> None:
     add("--direction", life="data", test="fixed", default="AtoB", choices=DIRECTIONS,
         help="which side is G's input")
     add("--preprocess", life="data", default="resize_and_crop", choices=PREPROCESS_MODES,
-        help="scaling and cropping; none only rounds the sides to multiples of 4, keep does "
+        help="how images come to size. resize_and_crop: both sides to --load_size, then a square "
+        "of --crop_size is cut out; crop: cut alone; scale_width: the width to --load_size, "
+        "keeping the shape; scale_shorter_and_crop: the shorter side; scale_longer: the longer "
+        "side; ..._and_crop: then cut; none: only rounds the sides to multiples of 4; keep: "
         "nothing")
     add("--load_size", life="data", type=types.positive_int, default=286,
         counts_with={"preprocess": SCALING}, help="px to scale to")
@@ -182,10 +188,17 @@ def _add_speed_flags(add: Add) -> None:
         help="compile the networks, which takes a minute and gains in bf16 or small sizes")
 
 
-def _add_view_flags(group: argparse._ArgumentGroup) -> None:
+def _page_needs(phase: str) -> tuple[str, Callable[[Values], bool]]:
+    """What flags of a page need: that there is one, of a training or of results."""
+    if phase == "train":
+        return "without --no_html", lambda o: not o["no_html"]
+    return "with --results_layout page", lambda o: o["results_layout"] == "page"
+
+
+def _add_view_flags(group: argparse._ArgumentGroup, phase: str) -> None:
     add = group.add_argument
     add("--display_winsize", type=types.positive_int, default=256,
-        counts_with=("without --no_html", lambda o: not o.get("no_html")),
+        counts_with=_page_needs(phase),
         help="px of an image on the pages")
     add("--track", nargs="*", choices=trackers.registry.names(), default=[],
         counts_with={"isTrain": True},

@@ -74,9 +74,11 @@ class TrainOptions(BaseOptions):
                          lambda o: not o["continue_train"]),
             help="delete an earlier run of this name; else it is renamed to NAME.1, NAME.2, ...")
         add("--continue_train", life="call", action="store_true",
-            help="go on from --epoch as if the run had never stopped")
+            help="go on with the run called --name where it stopped, with its own options, as if "
+            "it had never stopped")
         add("--resume", life="call", nargs="?", const="always", choices=["always", "auto"],
-            help="another name of --continue_train; auto: begin anew if there is nothing yet")
+            help="alone: the same as --continue_train. --resume auto: go on with the run if it is "
+            "there, else begin it, so that one command starts and restarts it")
         add("--allow_changed", life="call", action="store_true", counts_with=goes_on,
             help="go on although options differ that change what comes out")
         add("--init_from", life="run", metavar="PATH",

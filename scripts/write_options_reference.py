@@ -31,13 +31,31 @@ INTRO = """# Options
 
 Written by `python scripts/write_options_reference.py` from the parsers; a test keeps it current.
 
-A value is decided in this order, the later wins: built-in default, train or test, model, dataset,
-the run's own options (in test and with `--continue_train`), `--config` files in the order given,
-command line. `--config` takes YAML lines of the form `flag: value`; the `train_opt.yaml` that every
-run writes is one.
-`python train.py --model X --help` shows the flags of model X and of its dataset.
+Most trainings need three flags: `--dataroot`, the folder of the images; `--name`, what the run is
+called; `--model`, the method, `cycle_gan` where none is given. test.py needs the first two: the
+rest it takes from the run. `python train.py --model X --help` shows the flags of model X and of its
+dataset, with the defaults that they have there.
 
-The kind of a flag says what happens to its value:
+    python train.py --dataroot ./datasets/facades --name facades --model pix2pix
+    python train.py --name facades --continue_train
+    python test.py --dataroot ./datasets/facades --name facades
+
+Where a value comes from, the later wins:
+
+1. the built-in default; what train.py or test.py, the model and its dataset set in its place,
+2. the run's own options, in test.py and with `--continue_train`,
+3. `--config` files in the order given: YAML lines `flag: value`, like a run's `train_opt.yaml`,
+4. the command line.
+
+A flag that is typed and has no effect beside the others is told, with what would make it count.
+[Old and usual names](#former-and-usual-names) of flags, and [what the kind of a flag
+means](#the-kind-of-a-flag), stand below.
+"""
+
+KINDS_OF_FLAGS = """
+## The kind of a flag
+
+It says what happens to the flag's value:
 
 | kind | with the run | `--continue_train` | test.py |
 |---|---|---|---|
@@ -56,13 +74,13 @@ what to type here. Who types one is told so; a flag of another model or command 
 """
 
 
-def intro() -> str:
-    """What precedes the flags."""
+def kinds() -> str:
+    """What follows from a flag's kind."""
     lines = [
         f"| {kind} | {'saved' if life.saved else 'not saved'} | {life.resume} | {life.test} |\n"
         for kind, life in KINDS.items()
     ]
-    return INTRO.replace("KINDS\n", "".join(lines) + "\n").rstrip()
+    return KINDS_OF_FLAGS.replace("KINDS\n", "".join(lines) + "\n").rstrip()
 
 
 Names = dict[str, list[str]]  # flag of OPEN -> the values that the page describes
@@ -131,7 +149,7 @@ def plugin(options: BaseOptions, registry: Registry, name: str, names: Names) ->
 def reference(names: Names) -> str:
     """The whole page, about the models, datasets, generators, ... in `names`."""
     train, test = TrainOptions(), TestOptions()
-    lines = [intro()]
+    lines = [INTRO.rstrip()]
     lines += common("train.py and test.py", train, "default", names)
     lines += common("train.py", train, "train", names)
     lines += common("test.py", test, "test", names)
@@ -141,7 +159,7 @@ def reference(names: Names) -> str:
         for name in registry.names():
             for options in (train, test) if name in names[flag] else ():
                 lines += plugin(options, registry, name, names)
-    lines += former_names()
+    lines += [*former_names(), kinds()]
     return "\n".join(lines) + "\n"
 
 

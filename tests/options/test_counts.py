@@ -38,6 +38,11 @@ IDLE_IN_TEST = [
     ("--cache disk", "--cache disk", "in train.py"),
     ("--use_wandb", "--use_wandb", "in train.py"),
     ("--track wandb", "--track wandb", "in train.py"),
+    (
+        "--results_layout flat --display_winsize 9",
+        "--display_winsize 9",
+        "with --results_layout page",
+    ),
     ("--epoch 5 --load_iter 9", "--epoch 5", "without --load_iter"),
 ]
 

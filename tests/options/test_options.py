@@ -328,3 +328,18 @@ def test_saved_yaml_is_plain(tmp_path):
     options.save(tmp_path)
     values = yaml.safe_load((tmp_path / "train_opt.yaml").read_text())
     assert values["max_dataset_size"] == math.inf and values["seed"] == options.values["seed"]
+
+
+def test_help_is_understood_by_newcomers(capsys):
+    """What --resume does, which of two frequencies is which, what the values of
+    --preprocess are; a flag without a default shows none."""
+    with pytest.raises(SystemExit):
+        parse("--help")
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "the same as --continue_train", "so that one command starts and restarts it",
+        "for the first time", "are replaced by new ones", "scale_longer: the longer side",
+        "cycle_gan for two sets without pairs", "(default: cycle_gan)",
+    ):  # fmt: skip
+        assert words in text
+    assert "(default: None)" not in text and "(default: False)" not in text
