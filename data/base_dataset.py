@@ -17,7 +17,7 @@ from data.image_folder import list_images, subfolders
 from data.layout import hint, parent_hint
 from data.samples import pictures_in, refuse_another_size
 from data.standard import is_standard, standard
-from util.atomic import not_regular
+from util.atomic import check_readable, not_regular
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
 from util.images.header import Header
@@ -153,6 +153,8 @@ class BaseDataset(ABC):
         Args:
             limit: keep the first `--max_dataset_size` only.
         """
+        for place in (self.root, folder):
+            check_readable(place, "--dataroot")
         if not os.path.isdir(self.root):
             parent, name = os.path.split(os.path.abspath(self.root))
             near = did_you_mean(name, subfolders(parent)) or "; give the folder of the images"

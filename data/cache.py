@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from util.atomic import not_regular
+from util.atomic import barred, not_regular
 from util.errors import UserError, say, warn
 from util.images.picture import Picture
 
@@ -179,7 +179,8 @@ class DiskCache(Cache):
                         sizes[entry.name.endswith(SUFFIX)].append(entry.stat().st_size)
         except OSError as error:
             raise UserError(
-                f"--cache_dir {folder}: {error.strerror}; give a folder that may be written to"
+                barred(folder)
+                or f"--cache_dir {folder}: {error.strerror}; give a folder that may be written to"
             ) from error
         self.state[0] = sum(sizes[True])
         if count := len(sizes[False]) - 1:

@@ -21,6 +21,7 @@ from options.parser import OptionParser
 from options.saved import load_config, option_table, save_options
 from options.shared_flags import add_shared_flags
 from util import distributed
+from util.atomic import check_readable
 from util.checkpoints.weights import epoch_label
 from util.device import resolve_device
 from util.errors import UserError, refuse_kernel_arguments, warn
@@ -187,6 +188,8 @@ class BaseOptions(ABC):
         """
         place, name = Path(early["checkpoints_dir"]), early["name"]
         pattern = glob.escape(name) + ("_*" if early["suffix"] else "")
+        if not early["suffix"]:
+            check_readable(place / name / "train_opt.yaml", f"--name {name}")
         found = {f.parent.name: load_config(f, "") for f in place.glob(f"{pattern}/train_opt.yaml")}
         if early["suffix"]:  # {flag}s in it are filled in with values that the flags may not tell
             wanted = [name, early["suffix"]]

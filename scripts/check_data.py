@@ -30,7 +30,7 @@ from data.check import Findings, doubts, look_at, refuse_mixed_sizes
 from data.layout import likely_modes
 from models.generators import GENERATORS, check_image_sizes
 from options.train_options import TrainOptions
-from util.atomic import own_folder
+from util.atomic import check_readable, own_folder
 from util.errors import BadImage, UserError, one_line_errors, say, shown
 from util.images.convert import save_image, tensor2im
 from util.machine import cores
@@ -163,6 +163,7 @@ def check_phase(
 
 def guess(root: str, phases: list[str]) -> str:
     """The likeliest `--dataset_mode`, said with the reason."""
+    check_readable(root, "--dataroot")
     modes = likely_modes(root, phases[0])
     if not modes:
         where = "no such folder" if not os.path.isdir(root) else "no image in it"

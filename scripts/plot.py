@@ -23,6 +23,7 @@ import numpy as np
 from options.saved import load_config
 from options.train_options import lives_of_run
 from scripts.curves import AXES, Columns, Panel, along, read_columns
+from util.atomic import check_readable
 from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn
 
 
@@ -94,6 +95,7 @@ def find_run(given: str, checkpoints: Path) -> Path:
     path = Path(given)
     folder = path.parent if path.name == "metrics.jsonl" else path
     for place in (folder, checkpoints / given):
+        check_readable(place / "metrics.jsonl")
         if (place / "metrics.jsonl").is_file():
             return place
     near = [file.parent for root in {checkpoints, path.parent}

@@ -15,6 +15,7 @@ import _root
 import train
 from options.runs import run_or_file
 from options.saved import load_config
+from util.atomic import check_readable
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_state_dict
 from util.errors import UserError, one_line_errors, say
@@ -51,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     args, more = parser.parse_known_args(argv)
     args.run = Path(run_or_file("RUN", args.run, "checkpoints"))
     options = args.run / "train_opt.yaml"
+    check_readable(options)
     if not options.is_file():
         raise UserError(f"{args.run}: no train_opt.yaml in it; give the folder of a run")
     name = args.name or f"{args.run.resolve().name}_again"

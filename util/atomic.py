@@ -3,6 +3,7 @@ not at all."""
 
 import contextlib
 import hashlib
+import itertools
 import os
 import stat
 import unicodedata
@@ -146,7 +147,46 @@ def not_regular(path: str | Path) -> str:
     return "" if kind == stat.S_IFREG else f"{SPECIAL.get(kind, 'special')}, not a regular file"
 
 
+def barred(path: str | os.PathLike) -> str:
+    """What keeps this process from reading a file, or from entering a folder: one that exists, and
+    what to do; empty if nothing does, or there is no such file."""
+    real = os.path.realpath(path)
+    folders = list(itertools.accumulate(real.split(os.sep)[1:], os.path.join, initial=os.sep))
+    for place in folders:
+        if not os.path.lexists(place):
+            return ""
+        needed = os.X_OK if place != real else os.R_OK | os.X_OK * os.path.isdir(place)
+        if not os.access(place, needed):
+            return (
+                f"{place}: cannot be read: it is {_owner(place)}'s alone; ask for `chmod -R a+rX "
+                f"{place}`, or for a copy"
+            )
+    return ""
+
+
+def _owner(path: str) -> str:
+    number = os.stat(path).st_uid
+    with contextlib.suppress(ImportError, KeyError):  # Windows; a user whom nobody knows
+        import pwd
+
+        return pwd.getpwuid(number).pw_name
+    return f"user {number}"
+
+
+def check_readable(path: str | os.PathLike, flag: str = "") -> None:
+    """Raise UserError if a file or folder is there and may not be read, before it is taken for one
+    that is not there.
+
+    Args:
+        flag: that named it, for the message.
+    """
+    if why := barred(path):
+        raise UserError(f"{flag}: {why}" if flag else why)
+
+
 def refuse_special(path: str | Path, flag: str = "") -> None:
-    """Raise UserError if a file that a user names is no regular one; see `not_regular`."""
+    """Raise UserError if a file that a user names may not be read, or is no regular one; see
+    `not_regular`."""
+    check_readable(path, f"--{flag}" * bool(flag))
     if kind := not_regular(path):
         raise UserError(f"{f'--{flag} ' * bool(flag)}{path}: {kind}; give a file")

@@ -300,6 +300,12 @@ def refuse_kernel_arguments(words: Iterable[str]) -> None:
             )
 
 
+def _refused(path: str) -> str:
+    from util.atomic import barred  # which imports this file
+
+    return barred(path)
+
+
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate an entry point: a UserError becomes one line and its exit code, Ctrl-C 130.
 
@@ -332,7 +338,7 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
                 raise
             trace_if_wanted(argv)
             where = error.filename or "the run's folder"
-            _log(logging.ERROR, f"{where}: cannot be written ({error.strerror})")
+            _log(logging.ERROR, _refused(where) or f"{where}: cannot be written ({error.strerror})")
             return 1
 
     return guarded

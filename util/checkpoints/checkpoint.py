@@ -51,6 +51,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.number = folder, int(folder.name)
+        atomic.check_readable(folder / MANIFEST)  # not damaged: somebody else's
         self.manifest: dict[str, Any] = read_manifest(folder / MANIFEST)
         self.labels: list[str] = self.manifest.get("labels", [])
         self.files: dict[str, dict] = self.manifest.get("files", {})
@@ -62,6 +63,7 @@ class Checkpoint:
             return f"{self.folder / MANIFEST}: missing or unreadable"
         for name in self.files if files is None else files:
             path, entry = self.folder / name, self.files[name]
+            atomic.check_readable(path)
             try:
                 if not path.is_file():
                     return f"{path}: missing"
@@ -107,6 +109,7 @@ class Checkpoint:
 
 def list_checkpoints(run_dir: str | Path) -> list[Checkpoint]:
     """The run's checkpoints, newest first."""
+    atomic.check_readable(Path(run_dir, "snapshots"))
     found = Path(run_dir, "snapshots").glob("*")
     folders = [f for f in found if _NUMBER.fullmatch(f.name) and f.is_dir()]
     return sorted(map(Checkpoint, folders), key=lambda c: -c.number)

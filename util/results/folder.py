@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from util.atomic import stays
+from util.atomic import check_readable, stays
 from util.errors import UserError, on_disk, warn
 from util.html import POLICY
 from util.images.write import result_extensions
@@ -80,6 +80,7 @@ def read_rows(folder: Path) -> list[Row]:
         UserError: there is none.
     """
     page = folder / "index.html"
+    check_readable(page)
     if not page.is_file():
         raise UserError(f"{folder}: no index.html in it; give a folder that test.py has written")
     return _Rows(page.read_bytes().decode("utf-8", "replace")).rows
