@@ -1,7 +1,8 @@
-"""What a generator must have been, read from the names and shapes of its weights.
+"""What a network must have been, read from the names and shapes of its weights.
 
-Each function takes a state_dict without prefixes and the arguments of one row of GENERATORS, and
-gives flags that describe the generator, without `netG`; an empty dict if it is not of this row.
+Each function takes a state_dict without prefixes and the arguments of one row of GENERATORS or
+DISCRIMINATORS, and gives flags that describe the network, without `netG` and `netD`; an empty dict
+if it is not of this row. A discriminator's `channels` are those of the images that it sees.
 """
 
 from __future__ import annotations
@@ -49,6 +50,28 @@ def describe_unet(weights: Weights, num_downs: int) -> dict[str, Any]:
         "norm": _norm(weights, "model.model.1.model.2", "model.model.1.model.1"),
         **_channels(weights["model.model.0.weight"], weights["model.model.3.weight"].shape[1]),
     }
+
+
+def describe_patchgan(weights: Weights, n_layers: int | None = None) -> dict[str, Any]:
+    """Of NLayerDiscriminator: after the first convolution each layer takes three places."""
+    places = [int(m[1]) for m in (re.fullmatch(r"model\.(\d+)\.weight", k) for k in weights) if m]
+    first, last = weights.get("model.0.weight"), max(places, default=0)
+    if first is None or first.dim() != 4 or last % 3 != 2 or last < 5:
+        return {}
+    counted = (last - 2) // 3
+    if n_layers not in (None, counted):
+        return {}
+    layers = {"n_layers_D": counted} if n_layers is None else {}
+    norm = _norm(weights, "model.3", "model.2")
+    return {"ndf": first.shape[0], "norm": norm, "channels": first.shape[1], **layers}
+
+
+def describe_pixel(weights: Weights) -> dict[str, Any]:
+    """Of PixelDiscriminator."""
+    if not {"net.0.weight", "net.2.weight", "net.5.weight"} <= weights.keys():
+        return {}
+    first, norm = weights["net.0.weight"], _norm(weights, "net.3", "net.2")
+    return {"ndf": first.shape[0], "norm": norm, "channels": first.shape[1]}
 
 
 def _channels(first: torch.Tensor, output_nc: int) -> dict[str, int]:

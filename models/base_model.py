@@ -244,7 +244,8 @@ class BaseModel(StatefulModel, ABC):
         if not self.isTrain or opt.continue_train:
             state = self.load_networks(opt.epoch_label)
         elif opt.init_from:
-            for line in transfer(self.networks(), opt.init_from):
+            explain = self._explain_weights
+            for line in transfer(self.networks(), opt.init_from, opt.init_partial, explain):
                 say(line)
         if self.isTrain:
             self._resume_training(opt, state)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from models.architecture import describe_patchgan, describe_pixel
+from util.checkpoints.weights import without_prefix
 from util.errors import UserError
 from util.registry import Entry, Registry, Table
 
@@ -22,9 +25,11 @@ class Discriminator(Entry):
     Args:
         smallest_px: sides of images from which a score is left; or a function that gives it, of the
             number of layers.
+        describe: recognises its weights.
     """
 
     smallest_px: int | Callable[[int], int] = 1
+    describe: Callable[..., dict[str, Any]] | None = None
 
     @classmethod
     def of(cls, plugin: type) -> Discriminator:
@@ -41,13 +46,24 @@ def smallest_of_patchgan(n_layers: int) -> int:
 PATCHGAN = "models.patchgan:NLayerDiscriminator"
 DISCRIMINATORS = Table(
     {
-        "basic": Discriminator(PATCHGAN, {"n_layers": 3}, smallest_of_patchgan),
-        "n_layers": Discriminator(PATCHGAN, {}, smallest_of_patchgan),
-        "pixel": Discriminator("models.patchgan:PixelDiscriminator"),
+        "basic": Discriminator(PATCHGAN, {"n_layers": 3}, smallest_of_patchgan, describe_patchgan),
+        "n_layers": Discriminator(PATCHGAN, {}, smallest_of_patchgan, describe_patchgan),
+        "pixel": Discriminator("models.patchgan:PixelDiscriminator", describe=describe_pixel),
     },
     plugins=Registry("models", "discriminator", base="torch.nn:Module"),
     row_of=Discriminator.of,
 )
+
+
+def describe_discriminator(state_dict: dict[str, Any]) -> dict[str, Any]:
+    """Flags that describe the discriminator, and the `channels` that it sees; empty if it is none
+    that we know."""
+    weights = {without_prefix(key): value for key, value in state_dict.items()}
+    for name, row in DISCRIMINATORS.items():
+        flags = row.describe(weights, **row.arguments) if row.describe else {}
+        if flags:
+            return {"netD": name, **flags}
+    return {}
 
 
 def check_discriminator_size(netD: str, n_layers_D: int, size: int) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.discriminators import DISCRIMINATORS
-from models.generators import GENERATORS
+from models.discriminators import DISCRIMINATORS, describe_discriminator
+from models.generators import GENERATORS, describe_generator
 from models.layers import (  # noqa: F401  (the plug-in contract)
     NormLayer,
     get_norm_layer,
@@ -99,3 +99,44 @@ def define_D(
     flags = {"ndf": ndf, "n_layers": n_layers_D, "norm_layer": get_norm_layer(norm)}
     net = spec.build(f"--netD {netD}", (input_nc,), flags, own)
     return init_net(net, init_type, init_gain, gpu_ids)
+
+
+def differences(own: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
+    """How weights differ from a network's own, in plain words, e.g. "ngf 32 there, 64 here", and
+    the flags of the network that they belong to, e.g. "--ngf 32"; empty where none would help.
+
+    Args:
+        own, given: state_dicts.
+    """
+    kinds = {"generator": describe_generator, "discriminator": describe_discriminator}
+    there, here = (
+        {kind: flags for kind, describe in kinds.items() if (flags := describe(weights))}
+        for weights in (given, own)
+    )
+    if not there:
+        return "it is no generator or discriminator that we know", ""
+    kind, flags = next(iter(there.items()))
+    told = ", ".join(_in_words(flag, value) for flag, value in flags.items())
+    if kind not in here:
+        return f"it is a {kind} ({told})", ""
+    different = {flag: (value, here[kind][flag]) for flag, value in flags.items()
+                 if here[kind].get(flag, value) != value}  # fmt: skip
+    if not different:
+        return f"it is a {kind} ({told}) of another form", ""
+    words = [
+        f"{_in_words(flag, a)} there, {_in_words(flag, b) if flag == 'no_dropout' else b} here"
+        for flag, (a, b) in different.items()
+    ]
+    given_flags = {"n_layers_D": flags.get("n_layers_D")} if "netD" in different else {}
+    given_flags |= {flag: a for flag, (a, _) in different.items() if flag != "channels"}
+    return ", ".join(words), " ".join(
+        f"--{flag}" if value is True else f"--{flag} {value}"
+        for flag, value in given_flags.items()
+        if value not in (None, False)
+    )
+
+
+def _in_words(flag: str, value: Any) -> str:
+    if flag == "no_dropout":
+        return "no dropout" if value else "dropout"
+    return f"{'input channels of D' if flag == 'channels' else flag} {value}"

@@ -12,8 +12,10 @@ from util.checkpoints.plan import Sizes, expected_sizes
 from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_state, stateful_parts
 from util.checkpoints.weights import load_weights, save_file, weights_path
 from util.errors import UserError, say
-from util.lazy import lr_scheduler, nn, torch
+from util.lazy import Lazy, lr_scheduler, nn, torch
 from util.tensors import tensors_to
+
+networks = Lazy("models.networks")
 
 
 def _returning_state(setup: Callable) -> Callable:
@@ -116,11 +118,21 @@ class StatefulModel:
             path = weights_path(self.save_dir, epoch, name)
             if checkpoint is not None and f"net_{name}.pth" in checkpoint.files:
                 path = checkpoint.folder / f"net_{name}.pth"
-            load_weights(net, path, self.device)
+            load_weights(net, path, self.device, name, self._explain_weights, self.isTrain)
             say(f"loaded {path}")
         if checkpoint is None or not self.isTrain:
             return None
         return checkpoint.state() | {"checkpoint": checkpoint.number}
+
+    def _explain_weights(self, own: dict, given: dict) -> str:
+        """How weights that are not of this network differ from it, and what to do."""
+        words, flags = networks.differences(own, given)
+        if not flags:
+            return f"{words}; choose the file of this network"
+        if self.opt.trained:
+            return (f"{words}, against the run's own options: it is a file of another run, put it "
+                    f"into a folder of its own (--name), and give {flags}")  # fmt: skip
+        return f"{words}; give {flags}"
 
     def _allow_weights_alone(self, checkpoint: Checkpoint) -> None:
         """Raise UserError unless a training may go on without its optimizers."""

@@ -141,9 +141,10 @@ def describe_sizes(opt: argparse.Namespace) -> str:
     return f"{how} (--preprocess {opt.preprocess}; keep would keep their sizes)"
 
 
-def _described(path: Path) -> dict[str, Any]:
+def _described(path: Path, network: str) -> dict[str, Any]:
     """Flags of the generator in a file, and what they are told to the user as."""
-    flags = describe_generator(load_state_dict(path))
+    weights = load_state_dict(path, network=network, score=lambda w: len(describe_generator(w)))
+    flags = describe_generator(weights)
     if flags:
         told = ", ".join(f"{flag} {value}" for flag, value in flags.items())
         warn(f"{path}: no options beside it; read from the weights: {told}")
@@ -158,7 +159,7 @@ def read_from_weights(early: dict[str, Any]) -> dict[str, Any]:
     label = epoch_label(early["epoch"], early["load_iter"])
     for name in ("G", "G_A", "G_B"):
         path = weights_path(folder, label, name)
-        if path.is_file() and (flags := _described(path)):
+        if path.is_file() and (flags := _described(path, name)):
             if name == "G_B":  # the run's own options are those of G_A
                 flags["input_nc"], flags["output_nc"] = flags["output_nc"], flags["input_nc"]
             return {"name": path.name, **flags}

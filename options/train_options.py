@@ -11,6 +11,7 @@ from options.base_options import REGISTRIES, BaseOptions
 from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
 from util.checkpoints.checkpoint import list_checkpoints, saved_epoch
+from util.checkpoints.weights import published
 from util.errors import UserError, warn
 from util.record import command_line
 from util.trackers import asked_trackers
@@ -82,7 +83,11 @@ class TrainOptions(BaseOptions):
         add("--allow_changed", life="call", action="store_true", counts_with=goes_on,
             help="go on although options differ that change what comes out")
         add("--init_from", life="run", metavar="PATH",
-            help="begin with the weights of a run's folder or a file, as far as they match")
+            help="begin with the weights of a run's folder or a file")
+        add("--init_partial", life="run", action="store_true",
+            counts_with=("with --init_from", lambda o: bool(o["init_from"])),
+            help="take those of --init_from that match by name and shape, of another network too, "
+            "and draw the rest anew")
         add("--requeue", life="call", action="store_true",
             help="SIGUSR1 saves and stops; without it, saves and goes on")
 
@@ -199,4 +204,4 @@ def lives_of_run(options: dict[str, Any]) -> dict[str, Life]:
 
 def has_checkpoint(run_dir: str) -> bool:
     """Whether there is anything that `--continue_train` could take up."""
-    return bool(list_checkpoints(run_dir) or list(Path(run_dir).glob("*_net_*")))
+    return bool(list_checkpoints(run_dir) or published(run_dir))

@@ -17,7 +17,7 @@ from options.runs import run_or_file
 from options.saved import load_config
 from util.atomic import check_readable
 from util.checkpoints.checkpoint import list_checkpoints
-from util.checkpoints.weights import load_state_dict
+from util.checkpoints.weights import load_state_dict, published
 from util.errors import UserError, one_line_errors, say
 
 
@@ -26,7 +26,9 @@ def weights_hash(run_dir: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(run_dir.glob("pictures/**/*.png")):
         digest.update(path.name.encode() + path.read_bytes())
-    for path in sorted(run_dir.glob("latest_net_*.pth")):
+    for (label, _), path in published(run_dir).items():
+        if label != "latest" or path.suffix != ".pth":
+            continue
         digest.update(path.name.encode())
         for key, value in load_state_dict(path).items():
             digest.update(key.encode() + value.contiguous().numpy().tobytes())

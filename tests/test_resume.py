@@ -489,7 +489,7 @@ class TestInitFrom:
         (tmp_path / "elsewhere").mkdir()
         shutil.copy(finished / "latest_net_G.pth", tmp_path / "elsewhere")
         run_train(*pairs, *PIX2PIX, *epochs(1), "--name", "q", "--init_from", "elsewhere",
-                  "--input_nc", 1)  # fmt: skip
+                  "--input_nc", 1, "--init_partial")  # fmt: skip
         text = capsys.readouterr().out
         assert re.search(r"network G: \d+ matched, 0 missing, 1 mismatched .*model.1.weight", text)
         assert "network D: drawn anew" in text

@@ -12,7 +12,7 @@ import torchvision
 from torch import nn
 
 from util.atomic import refuse_special
-from util.checkpoints.weights import load_state_dict
+from util.checkpoints.weights import as_numbers_of, fit_of, load_state_dict
 from util.errors import UserError, choose, did_you_mean
 from util.seed import seeded
 
@@ -196,11 +196,15 @@ def check_weights(weights: str) -> None:
 
 def _fill(features: nn.Module, net: str, weights: str, published) -> None:
     """Load weights into the convolutional part of a classifier."""
+
+    def fit(given: dict) -> int:
+        return fit_of(features, _as_torchvision(given, features))
+
     check_weights(weights)
     if weights == "imagenet":
         state_dict, where = _download(net, published), "imagenet"
     else:
-        state_dict, where = load_state_dict(Path(weights)), weights
+        state_dict, where = load_state_dict(Path(weights), score=fit), weights
     state_dict, own = _as_torchvision(state_dict, features), features.state_dict()
     same = own.keys() == state_dict.keys()
     if not same or any(own[key].shape != state_dict[key].shape for key in own):
@@ -208,7 +212,7 @@ def _fill(features: nn.Module, net: str, weights: str, published) -> None:
             f"--perceptual_weights {where}: not weights of {net}; choose the --perceptual_net "
             f"({', '.join(NETS)}) that they belong to"
         )
-    features.load_state_dict(state_dict)
+    features.load_state_dict(as_numbers_of(features, state_dict, Path(where), finite=True))
 
 
 def _as_torchvision(state_dict: dict, features: nn.Sequential) -> dict:

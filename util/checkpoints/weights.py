@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import pickletools
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
 
 from util import atomic
-from util.errors import UserError, did_you_mean
+from util.checkpoints.unwrap import Score, is_safetensors, unwrapped, what_it_is
+from util.errors import UserError, did_you_mean, warn
 from util.lazy import Lazy, nn, torch
+from util.tensors import all_finite
 
 safetensors = Lazy("safetensors.torch")
 
+# (the network's own weights, those of the file) -> how they differ, and what to do.
+Explain = Callable[[dict, dict], str]
+ALL_FLAGS = (
+    "give the flags it was trained with: --netG --norm --ngf --input_nc --output_nc --no_dropout"
+)
+PUBLISHED = re.compile(r"([^.].*?)_net_(\w+)\.(?:pth|safetensors)")
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 OLD_INSTANCE_NORM_KEYS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -59,15 +68,18 @@ def load_file(path: Path, device: torch.device | str = "cpu") -> Any:
     atomic.refuse_special(path)
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; {_what_is_there(path)}")
+    kind, remedy = what_it_is(path)
+    if kind:
+        raise UserError(f"{path}: cannot be read as weights: it is {kind}; {remedy}")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix == ".safetensors" or is_safetensors(path):
             return safetensors.load_file(path, device=str(device))
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # of any kind: the bytes decide what goes wrong
         if code := _code_in(path, str(error)):
             raise UserError(
                 f"{path}: refused: holds code ({code}), where only tensors and plain values are "
-                "accepted; get the weights as a state_dict"
+                "accepted; where that code is: torch.save(net.state_dict(), FILE)"
             ) from error
         reason = str(error).strip().splitlines()[:1]
         if "weights_only" in "".join(reason):
@@ -100,10 +112,17 @@ def safetensors_bytes(weights: dict[str, torch.Tensor]) -> bytes:
     return safetensors.save({key: value.contiguous() for key, value in weights.items()})
 
 
+def published(folder: str | Path) -> dict[tuple[str, str], Path]:
+    """(label, network's name) -> file, of the weights in a run's folder; without what other
+    programs have put beside them (copies of a sync tool, folders, hidden files)."""
+    files = sorted(Path(folder).glob("*_net_*"))
+    names = ((PUBLISHED.fullmatch(file.name), file) for file in files)
+    return {(found[1], found[2]): file for found, file in names if found and file.is_file()}
+
+
 def saved_epochs(folder: Path, name: str) -> list[str]:
     """Epochs for which the folder holds the network `name`, numbers first, in order."""
-    ending = f"_net_{name}.pth"
-    labels = [f.name.removesuffix(ending) for f in folder.glob(f"*{ending}")]
+    labels = [label for label, network in published(folder) if network == name]
     return sorted(labels, key=lambda label: (not label.isdigit(), label.zfill(12)))
 
 
@@ -143,29 +162,98 @@ def clean_state_dict(state_dict: dict, net: nn.Module) -> dict:
     return cleaned
 
 
-def load_state_dict(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """A file's name -> tensor; UserError if it holds something else."""
-    state_dict = load_file(path, device)
-    if not isinstance(state_dict, dict) or not all(isinstance(key, str) for key in state_dict):
-        raise UserError(f"{path}: holds {type(state_dict).__name__}, not a state_dict of weights")
-    return state_dict
+def load_state_dict(
+    path: Path, device: torch.device | str = "cpu", network: str = "", score: Score | None = None
+) -> dict[str, Any]:
+    """A file's name -> tensor, also where they are wrapped; see `unwrapped`. UserError if it holds
+    something else."""
+    return unwrapped(load_file(path, device), path, network, score)
 
 
-def load_weights(net: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:
+def fit_of(net: nn.Module, state_dict: dict) -> int:
+    """How well weights fit a network, as `load_state_dict` takes it: tensors of its names and
+    shapes, and best if there are no others."""
+    own, given = net.state_dict(), clean_state_dict(state_dict, net)
+    matching = sum(key in own and shape_of(v) == shape_of(own[key]) for key, v in given.items())
+    return 2 * matching + (given.keys() == own.keys()) if matching else 0
+
+
+def load_weights(
+    net: nn.Module,
+    path: Path,
+    device: torch.device | str = "cpu",
+    network: str = "",
+    explain: Explain | None = None,
+    finite: bool = False,
+) -> None:
     """Fill a network from a file.
+
+    Args:
+        network: its name: G, D_A, ...
+        explain: what to say of another network's weights.
+        finite: refuse weights that are not.
 
     Raises:
         UserError: the file is missing, unreadable, or of another network.
     """
-    state_dict = clean_state_dict(load_state_dict(path, device), net)
+    found = load_state_dict(path, device, network, functools.partial(fit_of, net))
+    state_dict = clean_state_dict(found, net)
     own = {key: shape_of(value) for key, value in net.state_dict().items()}
     given = {key: shape_of(value) for key, value in state_dict.items()}
     if own != given:
-        raise UserError(
-            f"{path}: of another network ({_difference(own, given)}); give the flags it was "
-            "trained with: --netG --norm --ngf --input_nc --output_nc --no_dropout"
-        )
-    net.load_state_dict(state_dict)
+        what = explain(net.state_dict(), state_dict) if explain else ALL_FLAGS
+        raise UserError(f"{path}: of another network ({difference(own, given)}); {what}")
+    net.load_state_dict(as_numbers_of(net, state_dict, path, finite))
+
+
+def as_numbers_of(net: nn.Module, state_dict: dict, path: Path, finite: bool) -> dict:
+    """Weights in the number formats of the network that takes them; said where that is a change.
+
+    Args:
+        finite: refuse NaN and infinity, where the network's own numbers are finite.
+
+    Raises:
+        UserError: numbers that cannot stand for the network's: whole, complex or quantized ones
+            for fractions.
+    """
+    own, converted, fitting = net.state_dict(), set(), {}
+    for key, value in state_dict.items():
+        if not isinstance(value, torch.Tensor) or key not in own:
+            fitting[key] = value
+            continue
+        if what := _unusable(value, own[key].dtype):
+            raise UserError(
+                f"{path}: {key} holds {what} where the network has {_type(own[key].dtype)}; save "
+                "the weights as floats"
+            )
+        fitting[key] = value.to(own[key].dtype)
+        if value.dtype != own[key].dtype and value.is_floating_point():
+            converted.add(f"{_type(value.dtype)} converted to {_type(own[key].dtype)}")
+        bad = not all_finite([fitting[key]])
+        if bad and all_finite([own[key]]) and (finite or all_finite([value])):
+            raise UserError(
+                f"{path}: {key} holds numbers that are not finite, or too large for "
+                f"{_type(own[key].dtype)}; take the weights of an earlier epoch"
+            )
+    if converted:
+        warn(f"{path}: numbers of {', '.join(sorted(converted))}")
+    return fitting
+
+
+def _unusable(value: torch.Tensor, wanted: torch.dtype) -> str:
+    """What numbers a tensor has that cannot stand for those of `wanted`; empty if they can."""
+    if value.is_quantized or value.layout != torch.strided or value.is_meta:
+        return "quantized numbers" if value.is_quantized else f"a tensor of {value.layout}"
+    if value.dtype == wanted or value.is_floating_point():
+        return ""  # a counter may have been converted together with the weights
+    whole = not value.is_complex() and value.dtype != torch.bool
+    return "" if whole and not (wanted.is_floating_point or wanted.is_complex) else (
+        f"numbers of {_type(value.dtype)}"
+    )  # fmt: skip
+
+
+def _type(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def shape_of(value: Any) -> tuple:
@@ -173,7 +261,8 @@ def shape_of(value: Any) -> tuple:
     return tuple(value.shape) if isinstance(value, torch.Tensor) else (type(value).__name__,)
 
 
-def _difference(own: dict[str, tuple], given: dict[str, tuple]) -> str:
+def difference(own: dict[str, tuple], given: dict[str, tuple]) -> str:
+    """How names and shapes of weights differ from a network's own, for people."""
     missing, foreign = own.keys() - given.keys(), given.keys() - own.keys()
     reshaped = [key for key in own.keys() & given.keys() if own[key] != given[key]]
 
