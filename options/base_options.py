@@ -111,7 +111,7 @@ class BaseOptions(ABC):
         explicit = {key: value for _, layer in layers for key, value in layer.items()}
         run_layer = self.run_layer(parser, trained, explicit)
         self.from_run = parser.from_config(run_layer, "train_opt.yaml")
-        layers = [(f"run {trained.get('name')}", self.from_run), *layers]
+        layers = [(f"run {self.run_name or trained.get('name')}", self.from_run), *layers]
         parser.refuse_missing(explicit.keys() | self.from_run.keys())
         self.builtin, self.text, self.lives = parser.builtin, parser.text, parser.lives
         defaults, self.needs = parser.defaults(), parser.needs
@@ -274,8 +274,10 @@ class BaseOptions(ABC):
         if opt.seed is None:
             self._set("drawn", {"seed": _drawn_seed(opt)})
         if self.run_name == opt.name:  # given as the folder's name: keep both its parts
-            self.given["name"] = opt.trained.get("name", opt.name)
-            opt.suffix = opt.trained.get("suffix", opt.suffix)
+            first = {"name": opt.name, "suffix": ""} | opt.trained
+            if first["name"] + runs.suffix_of(first) != opt.name:  # it was renamed
+                first |= {"name": opt.name, "suffix": ""}
+            self.given["name"], opt.suffix = first["name"], first["suffix"]
         flags = {flag: vars(opt)[flag] for flag in self.set_by}
         self._resolve("name", self.run_name or opt.name + runs.suffix_of(flags))
         opt.run_dir = str(Path(opt.checkpoints_dir) / opt.name)

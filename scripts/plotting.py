@@ -32,7 +32,8 @@ position:sticky;top:0;background:Canvas}li{overflow-wrap:anywhere}li svg{width:2
 main{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}
 main svg{width:100%;height:auto}.table{overflow-x:auto}table{border-collapse:collapse}
 td,th{border-top:1px solid var(--line);padding:.2rem 1rem .2rem 0;text-align:left;
-max-width:30rem;overflow-wrap:anywhere;vertical-align:top}
+min-width:5rem;max-width:30rem;overflow-wrap:break-word;vertical-align:top}
+th:first-child{min-width:0;white-space:nowrap}
 td{font-variant-numeric:tabular-nums}
 """
 

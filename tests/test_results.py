@@ -454,3 +454,16 @@ def test_a_u_net_gives_an_image_its_own_size_too(tmp_path):
     run_test("--dataroot", "photo.jpg", "--name", "u", *CPU)
     made = tmp_path / "results/u/test_latest/images/photo_fake_B_rgb.png"
     assert Image.open(made).size == (67, 41)
+
+
+def test_a_renamed_run_goes_by_its_folders_name(runs, place, capsys):
+    """User report 25: the old name is nowhere, on the terminal, on pages or in files."""
+    (place / "checkpoints").unlink()
+    shutil.copytree(runs / "checkpoints/p", place / "checkpoints/renamed", symlinks=True)
+    run_test("--dataroot", "pairs", "--name", "renamed", *CPU)
+    out = capsys.readouterr().out
+    assert "set by run renamed" in out and re.search(r" name: renamed ", out)
+    page = (place / "results/renamed/test_latest/index.html").read_text()
+    assert "run p" not in out + page and not re.search(r" name: p ", out + page)
+    options = (place / "results/renamed/test_latest/test_opt.yaml").read_text()
+    assert "name: renamed" in options

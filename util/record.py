@@ -122,6 +122,7 @@ class RunInfo:
         networks: their layers, as text.
         resume_command: what takes the run up again, for people.
         losses: what their curves mean.
+        visual_groups: visuals that stay together where a row of pictures has to be broken.
     """
 
     name: str
@@ -132,6 +133,7 @@ class RunInfo:
     networks: str = ""
     resume_command: str = ""
     losses: LossGuide = field(default_factory=LossGuide)
+    visual_groups: list[list[str]] = field(default_factory=list)
 
 
 STEP, SPEED = ([part.name for part in fields(kind)] for kind in (Step, Speed))

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from scripts import curves, plot
+from tests.browser import open_page
 from tests.helpers import CHROMIUM, ROOT, environment, needs_browser
 
 COLORS = ["#1f77b4", "#ff7f0e"]  # of the first run and the second
@@ -231,3 +232,23 @@ def test_many_losses_are_small_panels_that_are_not_fitted_to_each_other(tmp_path
     monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", None)
     assert len(panels(run("a"))) == 30
     assert max(Image.open("plots/plot.png").size) < 2000
+
+
+@needs_browser
+def test_words_of_tables_are_whole_on_a_telephone(tmp_path):
+    """User report 25: a table scrolls where it is too wide, no number or word is broken."""
+    names = ["facades_with_a_long_name", "another_one_with_a_long_name", "third"]
+    for number, name in enumerate(names):
+        write_run(tmp_path / name, G_L1=12345.678 + number, G_GAN=0.5)
+        (tmp_path / name / "train_opt.yaml").write_text(f"netG: resnet_{number}blocks\n")
+    run(*(tmp_path / name for name in names))
+    with open_page(Path("plots/index.html"), 420) as page:
+        for cell in page.locator("td, th").all():
+            text = cell.text_content()
+            if text and "/" not in text and " " not in text:
+                rows = cell.evaluate(
+                    "c => { const r = document.createRange(); r.selectNodeContents(c);"
+                    "return new Set([...r.getClientRects()].map(b => Math.round(b.top))).size }"
+                )
+                assert rows == 1, text
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

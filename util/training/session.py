@@ -204,6 +204,7 @@ def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -
         networks="\n".join(f"{name}: {net}" for name, net in model.networks().items()),
         resume_command=resume_command(opt),
         losses=LossGuide(model.loss_names, model.loss_help, model.healthy),
+        visual_groups=model.visual_groups,
     )
 
 

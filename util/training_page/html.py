@@ -1,5 +1,6 @@
 """The parts of a training's page that stay as they are."""
 
+import json
 from pathlib import Path
 
 from dominate import tags
@@ -32,6 +33,7 @@ def page_html(title: str, run: RunInfo, winsize: int, session: int) -> str:
         tags.main(_plots(run), _sample(), _facts(run), _pictures()),
         tags.script(raw(code)),
         data_session=str(session),
+        data_groups=json.dumps(run.visual_groups),
         data_refresh_ms=str(round(1000 * REFRESH_S)),
     )
     parts = [top.render(pretty=False), body.render(pretty=False)]

@@ -406,3 +406,63 @@ def test_pages_of_the_reference_are_compared_too(tmp_path):
     (cat, *_) = read_rows(tmp_path / "comparison")
     assert {os.path.basename(f) for f in cat.pictures.values()} >= {f"cat_{x}.png" for x in LABELS}
     assert any("ref/images" in f for f in cat.pictures.values())
+
+
+CYCLE = [["real_A", "fake_B", "rec_A"], ["real_B", "fake_A", "rec_B"]]
+
+
+def lines_of(figures) -> list[list[str]]:
+    """Captions of figures, line by line as they are drawn."""
+    places = figures.evaluate_all(
+        "all => all.map(f => [f.getBoundingClientRect().top, f.textContent])"
+    )
+    tops = dict.fromkeys(round(top) for top, _ in places)
+    return [[caption for top, caption in places if round(top) == line] for line in tops]
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [420, 1200])
+def test_both_ways_of_a_cycle_stay_together(tmp_path, width):
+    """User report 25: A's three and B's three, not four and two."""
+    page = ResultPage(tmp_path / "index.html", "t", {}, {}, 256, CYCLE)
+    (tmp_path / "images").mkdir()
+    files = {label: f"images/x_{label}.png" for label in [*CYCLE[0], *CYCLE[1]]}
+    for file in files.values():
+        Image.new("RGB", (256, 256)).save(tmp_path / file)
+    page.add_row("x", files)
+    with open_page(page.path, width) as shown:
+        assert lines_of(shown.locator("section figure")) == CYCLE
+        assert shown.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert list(read_rows(tmp_path)[0].pictures) == [*CYCLE[0], *CYCLE[1]]
+
+
+@needs_browser
+def test_a_comparison_fits_a_telephone(tmp_path):
+    """User report 25: names of measures and tests are long."""
+    for name in ("a_run_with_a_long_name_1", "a_run_with_a_long_name_2"):
+        write(tmp_path / name, STEMS, len(name))
+    (tmp_path / "a_run_with_a_long_name_2/images/cat_fake_B.png").unlink()
+    Image.new("RGB", (32, 16), "red").save(
+        tmp_path / "a_run_with_a_long_name_2/images/cat_fake_B.png"
+    )
+    folders = [str(tmp_path / f"a_run_with_a_long_name_{n}") for n in (1, 2)]
+    assert script("scripts/compare.py").main(folders) == 0
+    with open_page(tmp_path / "comparison/index.html", 420) as page:
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.parametrize(
+    ("label", "labels", "truth"),
+    [
+        ("fake_B", ["real_A", "fake_B", "real_B"], "real_B"),
+        ("fake_B_rgb", ["real_A", "fake_B_rgb", "real_B_rgb"], "real_B_rgb"),
+        ("output", ["data_A", "data_B", "output"], "data_B"),
+        ("fake_B", [*CYCLE[0], *CYCLE[1]], None),
+        ("rec_A", [*CYCLE[0], *CYCLE[1]], "real_A"),
+        ("fake", ["real", "fake"], None),
+        ("real_A", ["real_A", "fake_B", "real_B"], None),
+    ],
+)
+def test_the_ground_truth_is_that_of_pairs_or_of_a_cycle(label, labels, truth):
+    """User report 25: unpaired images are no ground truth."""
+    assert script("scripts/compare.py").truth_of(label, labels) == truth

@@ -464,3 +464,44 @@ def test_a_loss_that_is_called_like_a_figure_of_the_step_is_drawn(tmp_path):
         button = browser.locator('#legend button[data-curve="lr"] b')
         assert button.inner_text() == "15"
         assert browser.locator("#plot-losses path.smooth").count() == 2 and browser.errors == []
+
+
+CYCLE = [["real_A", "fake_B", "rec_A"], ["real_B", "fake_A", "rec_B"]]
+
+
+@pytest.mark.parametrize("width", [420, 1200])
+def test_both_ways_of_a_cycle_stay_together_in_training_too(tmp_path, width):
+    """User report 25: A's three and B's three, of the sample and of each epoch."""
+    page = make_page(tmp_path / "run", visual_groups=CYCLE)
+    labels = [*CYCLE[0], *CYCLE[1]]
+    pictures = {f"{kind}{label}": picture(9, 64) for kind in ("", "fixed_") for label in labels}
+    page.show(PageRow(1, "epoch 1", "epoch001"), pictures)
+    with open_page(tmp_path / "run/web/index.html", width) as shown:
+        for part in ("#sample", "#rows"):
+            shown.locator(f"{part} figure").first.wait_for()
+            places = shown.locator(f"{part} figure").evaluate_all(
+                "all => all.map(f => [Math.round(f.getBoundingClientRect().top), f.textContent])"
+            )
+            lines = [[c for top, c in places if top == y] for y in dict(places)]
+            assert lines == CYCLE, part
+        assert shown.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert shown.errors == []
+
+
+@pytest.mark.parametrize(("width", "lines"), [(420, 1), (1200, 1), (420, 40), (1200, 40)])
+def test_no_tick_lies_over_the_axis_name(tmp_path, width, lines):
+    """User report 25: the first tick stands beside "images"; the last one is whole."""
+    run = tmp_path / "run"
+    page = make_page(run)
+    log_lines(page, run, lines)
+    with open_page(run / "web/index.html", width) as shown:
+        shown.locator("#plot-losses svg text").nth(3).wait_for()
+        overlaps = shown.evaluate(
+            "() => [...document.querySelectorAll('.plot:not([hidden]) svg')].flatMap(svg => {"
+            "const all = [...svg.querySelectorAll('text')].map(t => [t.textContent,"
+            "t.getBoundingClientRect()]); const edge = svg.getBoundingClientRect().right;"
+            "const [name, box] = all.find(([text]) => text === 'images');"
+            "return all.filter(([text, b]) => b.right > edge || (text !== name &&"
+            "Math.abs(b.bottom - box.bottom) < 3 && b.left < box.right + 2)).map(([t]) => t)})"
+        )
+        assert overlaps == []

@@ -1,6 +1,7 @@
 // ---- pictures. A row: [number, heading, stem, labels, width, height, version]
 
 const FIXED = "fixed_";
+const GROUPS = JSON.parse(document.body.dataset.groups ?? "[]"); // lists of labels
 let chosen = null; // number of the stage whose sample is shown; null: the newest
 let built = ROWS;
 
@@ -12,6 +13,20 @@ function picture(row, label, eager) {
   image.src = `${file}?${version}`;
   return element("figure", {}, element("a", { href: file }, image),
     element("figcaption", {}, label.replace(FIXED, "")));
+}
+
+// Figures of some labels; the groups that the model names stay together where a row is broken.
+function grouped(labels, figures) {
+  const plain = labels.map((label) => label.replace(FIXED, ""));
+  const groups = GROUPS.map((group) => figures.filter((_, i) => group.includes(plain[i])))
+    .filter((group) => group.length);
+  if (groups.length < 2) return figures;
+  const others = figures.filter((figure) => !groups.some((group) => group.includes(figure)));
+  return [...groups, ...others.map((figure) => [figure])].map((group) => {
+    const made = element("div", { className: "group" }, ...group);
+    made.style.setProperty("--n", group.length);
+    return made;
+  });
 }
 
 // ---- the fixed sample
@@ -43,10 +58,11 @@ function drawSample() {
 // Exchanged in place: the old picture stays until the new one is there.
 function showSample(wanted) {
   const figures = wanted.map(([row, label]) => picture(row, label, true));
-  const now = [...byId("sample").children];
+  const now = [...byId("sample").querySelectorAll("figure")];
   const alike = now.length === figures.length &&
     now.every((figure, i) => figure.lastChild.textContent === figures[i].lastChild.textContent);
-  if (!alike) return byId("sample").replaceChildren(...figures);
+  if (!alike)
+    return byId("sample").replaceChildren(...grouped(wanted.map(([, label]) => label), figures));
   now.forEach((figure, i) => exchange(figure, figures[i]));
 }
 
@@ -107,7 +123,7 @@ function drawRows() {
       [...old.querySelectorAll("figure")].forEach((figure, i) => exchange(figure, figures[i]));
       return old;
     }
-    const grid = element("div", { className: "pictures" }, ...figures);
+    const grid = element("div", { className: "pictures" }, ...grouped(labels, figures));
     const article = element("article", { id: `row-${row[0]}` }, element("h3", {}, row[1]), grid);
     article.dataset.key = key;
     return article;

@@ -163,8 +163,12 @@ function drawPlot(plot, log) {
     parts.push(shape("line", { class: "grid", x1: 48, x2: width - 12, y1: y(value), y2: y(value) }));
     parts.push(shape("text", { x: 42, y: y(value) + 4, "text-anchor": "end" }, short(value)));
   }
-  for (const value of xs.length > 1 ? ticks(xs[0], xs.at(-1), width / 110, false) : xs)
-    parts.push(shape("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, short(value)));
+  for (const value of xs.length > 1 ? ticks(xs[0], xs.at(-1), width / 110, false) : xs) {
+    // Clear of "images" on the left, and of the edge on the right.
+    const anchor = x(value) < 80 ? "start" : x(value) > width - 40 ? "end" : "middle";
+    const place = Math.max(52, x(value));
+    parts.push(shape("text", { x: place, y: height - 8, "text-anchor": anchor }, short(value)));
+  }
   for (const { name, colour, dash, values, smooth, sparse } of plot.curves) {
     for (const [kind, line] of [["raw", values], ["smooth", smooth]]) {
       const kinds = sparse ? `${kind} sparse` : kind, drawn = pathOf(line, x, y, log, sparse, kind);
