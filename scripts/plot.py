@@ -24,7 +24,7 @@ from options.saved import load_config
 from options.train_options import lives_of_run
 from scripts.curves import AXES, Columns, Panel, along, read_columns
 from util.atomic import check_readable
-from util.errors import UserError, choose, did_you_mean, one_line_errors, say, warn
+from util.errors import UserError, choose, did_you_mean, one_line_errors, readable, say, warn
 
 
 @dataclass
@@ -122,7 +122,7 @@ def read_runs(folders: list[Path], axis: str) -> list[Run]:
         options = folder / "train_opt.yaml"
         runs[place] = Run(
             folder,
-            "".join(char if char.isprintable() else "?" for char in label),
+            "".join(char if char.isprintable() else "?" for char in readable(label)),
             columns,
             along(axis, columns, folder / "metrics.jsonl"),
             load_config(options, "") if options.is_file() else {},

@@ -2,7 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from PIL import Image
 
 from options.saved import load_config, save_options
 from options.test_options import TestOptions as Options  # pytest takes Test... for tests
-from tests.helpers import TINY, make_aligned, make_single, photo, pictures
+from tests.helpers import TINY, environment, make_aligned, make_single, photo, pictures
 from util import atomic, html
 from util.checkpoints.checkpoint import Checkpoint, list_checkpoints
 from util.checkpoints.weights import weights_path
@@ -258,3 +261,21 @@ def test_what_is_somebody_elses_is_told_as_that(private, empty_folder, monkeypat
     assert code == 2, err
     assert f"{empty_folder / private}: cannot be read: it is " in err[-1]
     assert "chmod -R a+rX" in err[-1] and "damaged" not in "".join(err)
+
+
+def test_results_of_names_read_in_a_c_locale(tmp_path):
+    """Fault 96: there a name is single bytes, and a letter of its own is no path."""
+    code = (
+        "import os, sys, torch\nfrom pathlib import Path\n"
+        "from util.results.writer import PageInfo, PictureRules, Results\n"
+        "assert sys.getfilesystemencoding() == 'ascii'\n"
+        "name = os.fsdecode('é東.png'.encode())\n"
+        "with Results(Path('r'), PageInfo('t'), PictureRules(), 1).begin() as results:\n"
+        "    results.add({'A': name}, {'fake': torch.zeros(1, 3, 8, 8)})\n"
+        "results.finish()\n"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (tmp_path / "code.py").write_text(code, encoding="utf-8")
+    subprocess.run([sys.executable, "code.py"], env=environment() | plain, check=True)
+    assert list(pictures(tmp_path / "r")) == ["é東_fake.png"]
+    assert quote("é東_fake.png") in (tmp_path / "r" / "index.html").read_text()

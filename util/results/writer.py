@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from util import atomic
-from util.errors import UserError, say, warn
+from util.errors import UserError, on_disk, say, warn
 from util.images.header import Header
 from util.images.write import save_like, save_values
 from util.lazy import torch
@@ -145,7 +145,7 @@ class Results:
         shown = {}
         for label, image in pictures.items():
             image, header, side = self._prepared(label, image, files, headers)
-            path = self.folder / names[label]
+            path = self.folder / on_disk(names[label])
             path.parent.mkdir(parents=True, exist_ok=True)
             how = (self.rules.range_of(side), self.rules.aspect_ratio, self.rules.encoding)
             if self.rules.flat:
