@@ -39,7 +39,7 @@ IDLE_IN_TEST = [
     ("--use_wandb", "--use_wandb", "in train.py"),
     ("--track wandb", "--track wandb", "in train.py"),
     (
-        "--results_layout flat --display_winsize 9",
+        "--results_layout flat --results_dir ../r --display_winsize 9",
         "--display_winsize 9",
         "with --results_layout page",
     ),
