@@ -18,7 +18,13 @@ import models
 from options import checks, counts, former_flags, runs
 from options.lives import Life
 from options.parser import OptionParser
-from options.saved import load_config, option_table, save_options
+from options.saved import (
+    load_config,
+    option_table,
+    options_of,
+    plain_values,
+    save_options,
+)
 from options.shared_flags import add_shared_flags
 from util import distributed
 from util.atomic import check_readable
@@ -190,7 +196,9 @@ class BaseOptions(ABC):
         pattern = glob.escape(name) + ("_*" if early["suffix"] else "")
         if not early["suffix"]:
             check_readable(place / name / "train_opt.yaml", f"--name {name}")
-        found = {f.parent.name: load_config(f, "") for f in place.glob(f"{pattern}/train_opt.yaml")}
+        needed = self.isTrain and not given.get("config")
+        read = {f.name: options_of(f, needed) for f in sorted(place.glob(pattern)) if f.is_dir()}
+        found = {folder: options for folder, options in read.items() if options is not None}
         if early["suffix"]:  # {flag}s in it are filled in with values that the flags may not tell
             wanted = [name, early["suffix"]]
             found = {
@@ -314,18 +322,19 @@ class BaseOptions(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""
+        save_options(Path(folder), f"{self.command}_opt", self.saved(), self.describe(True))
+
+    def saved(self) -> dict[str, Any]:
+        """Flag -> value, as a file or a checkpoint of the run has them."""
 
         def as_given(flag: str, value: Any) -> Any:
             if (flag, repr(value)) in self.text:
                 return self.text[flag, repr(value)]
             return [as_given(flag, v) for v in value] if type(value) is list else value
 
-        values = {
-            flag: as_given(flag, value)
-            for flag, value in self.values.items()
-            if self.lives[flag].saved
-        }
-        save_options(Path(folder), f"{self.command}_opt", values, self.describe(True))
+        return plain_values(
+            {flag: as_given(flag, v) for flag, v in self.values.items() if self.lives[flag].saved}
+        )
 
 
 def _drawn_seed(opt: argparse.Namespace) -> int:

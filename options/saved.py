@@ -1,4 +1,5 @@
-"""Options on disk: a table for people, YAML for `--config`.
+"""Options on disk: a table for people, YAML for `--config`; where a run's own file is lost, cut off
+or damaged, the copy in its newest checkpoint.
 
 What is read is what people write into such files: lines `flag: value`, where a value is a word, a
 number, true, false, or a list of these. It is taken from YAML's events one by one, so that nothing
@@ -13,8 +14,10 @@ from typing import Any
 import yaml
 
 from util import atomic
-from util.errors import UserError, on_disk, readable, shown
+from util.checkpoints.checkpoint import list_checkpoints
+from util.errors import UserError, on_disk, readable, shown, warn
 
+FILE = "train_opt.yaml"  # of a run
 MOST_BYTES = 256 * 1024  # of a file of options; a run's own has about 4,000
 FORM = "write `flag: value` lines, one value or a list of values each"
 WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -194,9 +197,14 @@ def option_table(
     return "\n".join([f"----- {title} -----", *lines, "----- End -----"])
 
 
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Those values that a file has a form for; None means that nothing was given."""
+    return {flag: value for flag, value in values.items() if _plain(value)}
+
+
 def save_options(folder: Path, stem: str, values: dict[str, Any], table: str) -> None:
-    """Write <stem>.txt and <stem>.yaml."""
-    kept = {flag: _texts(value, readable) for flag, value in values.items() if _plain(value)}
+    """Write <stem>.txt and <stem>.yaml, of plain values."""
+    kept = {flag: _texts(value, readable) for flag, value in values.items()}
     text = yaml.safe_dump(kept, allow_unicode=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -216,7 +224,66 @@ def _texts(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _plain(value: Any) -> bool:
-    """Whether YAML has a type for it; None means that nothing was given."""
+    """Whether YAML has a type for it."""
     if type(value) is list:
         return all(map(_plain, value))
     return type(value) in (bool, int, float, str)
+
+
+def options_of(run_dir: Path, needed: bool = False) -> dict[str, Any] | None:
+    """Flag -> value; None for a folder without options, as with weights from elsewhere.
+
+    Args:
+        needed: a training is to go on: without its options it would become another one.
+
+    Raises:
+        UserError: they are lost or damaged, and no checkpoint holds them.
+    """
+    file = run_dir / FILE
+    copy, where = _copy_in(run_dir)
+    options, fault = _read(file, copy or {})
+    if not fault:
+        return options
+    if copy is not None:
+        warn(f"{file}: {fault}; the run's options are taken from {where}")
+        return copy
+    if file.exists() or (needed and list_checkpoints(run_dir)):
+        raise UserError(
+            f"{file}: {fault}, and no checkpoint of the run holds its options; put the file back, "
+            f"or give them by --config FILE ({file.with_suffix('.txt').name} lists them, too)"
+        )
+    return None
+
+
+def file_of(run_dir: Path, spare: Path) -> Path | None:
+    """A file of the run's options for `--config`: its own, or where that is no good one in the
+    folder `spare`; None for a folder without options. Raises UserError as `options_of`."""
+    options = options_of(run_dir, needed=True)
+    if options is None or not _read(run_dir / FILE, options)[1]:
+        return None if options is None else run_dir / FILE
+    save_options(spare, FILE.removesuffix(".yaml"), options, "")
+    return spare / FILE
+
+
+def _copy_in(run_dir: Path) -> tuple[dict[str, Any] | None, Path]:
+    """(options in the newest checkpoint that holds some, its folder)."""
+    for checkpoint in list_checkpoints(run_dir):
+        options = checkpoint.manifest.get("options")
+        if isinstance(options, dict) and options:
+            return options, checkpoint.folder
+    return None, run_dir
+
+
+def _read(file: Path, copy: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """(flag -> value, what is wrong with the file; empty if nothing is)."""
+    if not file.is_file():
+        return {}, "a folder in the place of the file" if file.is_dir() else "lost"
+    try:
+        options = load_config(file, "")
+    except UserError as error:
+        return {}, str(error).removeprefix(f"{file}: ").partition("; ")[0]
+    if not options:
+        return {}, "empty"
+    missing = sorted(copy.keys() - options.keys())
+    named = f"{missing[0]} and {len(missing) - 1} more" if missing[1:] else "".join(missing)
+    return options, f"cut off: it lacks {named}" if missing else ""

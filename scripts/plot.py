@@ -20,7 +20,7 @@ import _root
 
 import numpy as np
 
-from options.saved import load_config
+from options.saved import options_of
 from options.train_options import lives_of_run
 from scripts.curves import AXES, Columns, Panel, along, read_columns
 from util.atomic import check_readable
@@ -119,13 +119,12 @@ def read_runs(folders: list[Path], axis: str) -> list[Run]:
             warn(f"{folder}: no losses in its metrics.jsonl yet; left out")
             continue
         label = place.name if names[place.name] == 1 else str(folder)
-        options = folder / "train_opt.yaml"
         runs[place] = Run(
             folder,
             "".join(char if char.isprintable() else "?" for char in readable(label)),
             columns,
             along(axis, columns, folder / "metrics.jsonl"),
-            load_config(options, "") if options.is_file() else {},
+            options_of(folder) or {},
         )
     if not runs:
         raise UserError("nothing to draw: no run has losses yet; see --print_freq of train.py")

@@ -8,13 +8,14 @@ Ends with the SHA-256 of both runs' latest weights, and says whether they are th
 import argparse
 import hashlib
 import sys
+import tempfile
 from pathlib import Path
 
 import _root
 
 import train
 from options.runs import run_or_file
-from options.saved import load_config
+from options.saved import FILE, file_of, load_config
 from util.atomic import check_readable
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_state_dict, published
@@ -53,16 +54,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", help="of the new run; NAME_again if absent")
     args, more = parser.parse_known_args(argv)
     args.run = Path(run_or_file("RUN", args.run, "checkpoints"))
-    options = args.run / "train_opt.yaml"
-    check_readable(options)
-    if not options.is_file():
-        raise UserError(f"{args.run}: no train_opt.yaml in it; give the folder of a run")
+    check_readable(args.run / FILE)
     name = args.name or f"{args.run.resolve().name}_again"
-    flags = ["--config", str(options), "--name", name, "--checkpoints_dir", str(args.run.parent)]
-    if "file_order" not in load_config(options):
-        flags += ["--file_order", "plain"]  # of an earlier version
-    if code := train.main([*flags, "--suffix", "", *more]):
-        return code
+    with tempfile.TemporaryDirectory() as spare:
+        options = file_of(args.run, Path(spare))
+        if options is None:
+            raise UserError(f"{args.run}: no {FILE} in it; give the folder of a run")
+        flags = ["--name", name, "--checkpoints_dir", str(args.run.parent), "--suffix", ""]
+        if "file_order" not in load_config(options):
+            flags += ["--file_order", "plain"]  # of an earlier version
+        if code := train.main(["--config", str(options), *flags, *more]):
+            return code
     ends = [progress(run) for run in (args.run, args.run.parent / name)]
     if ends[0] != ends[1]:
         raise UserError(

@@ -11,7 +11,6 @@ older are kept for their number, without state.pth; see `retention`.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 import os
@@ -190,7 +189,7 @@ def save_checkpoint(
     spared: int | None = None,
     keep_numbered: float = math.inf,
     all_states: bool = False,
-    beside: dict[str, bytes] | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> list[str]:
     """Write a checkpoint, publish its weights under its labels, and delete those out of use.
 
@@ -206,19 +205,18 @@ def save_checkpoint(
         spared: number of a checkpoint that is kept in any case: the one that the run goes on from.
         keep_numbered: labels other than `latest` that are kept, the newest of them.
         all_states: this checkpoint keeps its training state for as long as it is kept.
-        beside: name -> content of further files that the checkpoint holds.
+        facts: what the manifest holds besides, in plain values.
 
     Returns: what is worth a warning. Raises SaveError, with what was needed and what is free.
     """
     folder = Path(run_dir, "snapshots")
     number = _next_number(folder)
     part, final = folder / f".{number:04d}.part", folder / f"{number:04d}"
-    facts = {"labels": labels, "state_while_last": not all_states}
+    facts = {"labels": labels, "state_while_last": not all_states, **(facts or {})}
     facts |= {key: state[key] for key in ("progress", "view") if key in state}
     try:
         _clear_parts(folder)
-        contents = _contents(networks, state, safetensors)
-        _write_files(part, itertools.chain(contents, (beside or {}).items()), facts)
+        _write_files(part, _contents(networks, state, safetensors), facts)
         os.replace(part, final)
         atomic.sync(folder)
         told = [line for label in labels for line in publish(Checkpoint(final), label, run_dir)]

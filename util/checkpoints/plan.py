@@ -27,7 +27,7 @@ class SavePlan:
         keep_last: that many are kept whole.
         keep_numbered: that many with a number are kept besides them.
         all_states: those with a number keep their training state too.
-        beside: name -> content of further files that each checkpoint holds.
+        facts: what each checkpoint's manifest holds besides, in plain values.
     """
 
     latest_images: int
@@ -38,7 +38,7 @@ class SavePlan:
     safetensors: bool
     keep_numbered: float = math.inf
     all_states: bool = False
-    beside: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def numbered(self, last_epoch: int, images: int) -> int:
         """Checkpoints with a number that a whole run keeps.

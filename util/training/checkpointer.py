@@ -240,7 +240,7 @@ class Checkpointer:
             spared=self.resumed_from,
             keep_numbered=self.plan.keep_numbered,
             all_states=self.plan.all_states,
-            beside=self.plan.beside,
+            facts=self.plan.facts,
         )
         self.saving = self.visualizer.writer.put(_save_in_two_attempts, save)
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from util import distributed
@@ -111,7 +112,7 @@ class Session:
                 NanGuard(self.model, opt.on_nan, opt.run_dir),
                 self.progress,
                 self.signals,
-                save_plan(opt),
+                replace(save_plan(opt), facts={"options": self.options.saved()}),
                 run,
                 resumed_from=(self.state or {}).get("checkpoint"),
             )
