@@ -15,6 +15,7 @@ from data.cache import Cache, DiskCache, RamCache
 from data.check import doubts, look_at, refuse_bad, refuse_mixed_sizes
 from data.loader import Loader, Order, Reading
 from data.order import ordered
+from data.pair_rules import SIDE_BY_SIDE, parse_rule
 from data.standard import is_standard
 from util import distributed, machine
 from util.errors import UserError, say, warn
@@ -72,6 +73,11 @@ def create_dataset(opt: argparse.Namespace, singles: bool = False) -> Loader:
         singles=singles,
     )
     return Loader(dataset, opt.batch_size, order, reading, sizes)
+
+
+def is_table(pairs: str) -> bool:
+    """Whether `--pairs` names a file, and is no rule."""
+    return pairs != SIDE_BY_SIDE and parse_rule(pairs) is None
 
 
 def refuse_run_around(opt: argparse.Namespace) -> None:

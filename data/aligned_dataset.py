@@ -5,9 +5,12 @@ import functools
 import os
 
 from data.base_dataset import SIDES, BaseDataset
+from data.image_folder import list_images
 from data.layout import are_pairs, domain_folders, one_input
+from data.pair_rules import SIDE_BY_SIDE, parse_rule
 from data.pairs import Pair, pair_by_stem, read_pairs
 from data.samples import REMEDY, differ, refuse_another_size
+from data.side_by_side import refuse_singles
 from data.standard import standard
 from util.errors import BadImage, warn
 from util.images.header import Header
@@ -18,6 +21,7 @@ class AlignedDataset(BaseDataset):
     """A and B of a pair share crop and flip. Where pairs come from, the first that is there:
 
     --pairs FILE                             a table of the files of A and B
+    --pairs RULE                             of folders as below, how the names differ
     <dataroot>/<phase>/1.jpg                 A|B side by side
     <dataroot>/<phase>A/1.jpg, <phase>B/1.png    of equal names
     <dataroot>/A/<phase>/1.jpg, B/<phase>/1.png  of equal names
@@ -76,7 +80,9 @@ class AlignedDataset(BaseDataset):
 
     def _find_pairs(self) -> list[Pair]:
         root, phase = self.root, self.opt.phase
-        if self.opt.pairs:
+        rule = parse_rule(self.opt.pairs or "")
+        sure = self.opt.pairs == SIDE_BY_SIDE
+        if self.opt.pairs and not (rule or sure):
             pairs = read_pairs(self.opt.pairs, root, phase)
             self.folders = (os.path.commonpath([os.path.dirname(A) for A, _ in pairs]),)
             return pairs
@@ -85,16 +91,25 @@ class AlignedDataset(BaseDataset):
             f"{together}/*.jpg, each A|B side by side, or {together}A and {together}B with equal "
             "names (--dataset_mode aligned)"
         )
-        if os.path.isdir(together) or not folders:
+        skip = self.opt.bad_images == "skip"
+        if rule and os.path.isdir(together) and not folders:  # of one folder, told by their names
+            self.folders = (together,)
+            both = self.images_in(together, expected, limit=False)
+            A, B = ([p for p in both if rule.key(s, p, together) is not None] for s in "AB")
+            return pair_by_stem(A, together, B, together, skip, rule)
+        filled = os.path.isdir(together) and bool(list_images(together).images)
+        if sure or not rule and (filled or not folders):
             self.AB_paths = self.images_in(together, expected)
+            if not sure:
+                refuse_singles(together, self.AB_paths)
             if folders:
                 warn(
                     f"{together}: pairs are read from here, A|B in one file; not from {folders[0]}"
                 )
             return [(path, path) for path in self.AB_paths]
-        A, B = (self.images_in(folder, expected, limit=False) for folder in folders)
-        skip = self.opt.bad_images == "skip"
-        return pair_by_stem(A, folders[0], B, folders[1], skip_alone=skip)
+        A, B = (self.images_in(folder, expected, limit=False)
+                for folder in folders or (together + "A", together + "B"))  # fmt: skip
+        return pair_by_stem(A, folders[0], B, folders[1], skip, rule)
 
     @standard
     def checked_files(self) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from data import transforms
 from data.cache import Cache
 from data.check import Expected
 from data.image_folder import list_images, subfolders
-from data.layout import hint, parent_hint
+from data.layout import hint, near_names, parent_hint
 from data.samples import pictures_in, refuse_another_size
 from data.standard import is_standard, standard
 from util.atomic import check_readable, not_regular
@@ -174,7 +174,11 @@ class BaseDataset(ABC):
         mode, phase = self.opt.dataset_mode, self.opt.phase
         raise UserError(
             f"--dataroot {self.root}: {problem}"
-            + (parent_hint(self.root, phase) or hint(self.root, phase, mode))
+            + (
+                near_names(self.root, phase)
+                or parent_hint(self.root, phase)
+                or hint(self.root, phase, mode)
+            )
             + f"; expected {expected}; "
             f"folders there: {', '.join(subfolders(self.root)[:12]) or 'none'}"
         )

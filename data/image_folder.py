@@ -158,7 +158,7 @@ def subfolders(folder: str) -> list[str]:
     """Names of the folders of data in a folder; empty if it does not exist."""
     if not os.path.isdir(folder):
         return []
-    inside = [entry for entry in os.scandir(folder) if entry.is_dir()]
+    inside = [entry for entry in os.scandir(folder) if os.path.isdir(entry.path)]
     return in_order(e.name for e in inside if not (is_hidden(e.name) or _is_own(e.path)))
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from data.order import in_order
+from data.pair_rules import ACCEPTED, Rule, example, suggest
 from util.atomic import not_regular, refuse_special
 from util.errors import UserError, did_you_mean, warn
 
@@ -26,32 +27,65 @@ def pair_by_stem(
     B_paths: Iterable[str],
     B_folder: str,
     skip_alone: bool = False,
+    rule: Rule | None = None,
 ) -> list[Pair]:
     """(A, B) of equal names, in order: 1.jpg and 1.png, cat/1_A.png and cat/1_B.png.
 
     Args:
         skip_alone: leave out images without partner, with a warning.
+        rule: how the names differ, of `--pairs`.
 
     Raises:
         UserError: an image has no partner, or two images of one folder have the same name.
     """
-    A, B = _by_key(A_paths, A_folder), _by_key(B_paths, B_folder)
-    alone = [A[key] for key in A.keys() - B.keys()] + [B[key] for key in B.keys() - A.keys()]
-    if alone and not A.keys() & B.keys():
+    A_paths, B_paths = list(A_paths), list(B_paths)
+    A, B = (
+        _by_key(paths, folder, rule, side)
+        for side, paths, folder in (("A", A_paths, A_folder), ("B", B_paths, B_folder))
+    )
+    paired = {path for key in A.keys() & B.keys() for path in (A[key], B[key])}
+    alone = in_order(path for path in (*A_paths, *B_paths) if path not in paired)
+    if not alone:
+        return [(A[key], B[key]) for key in in_order(A)]
+    near = "" if rule else _near(A_paths, A_folder, B_paths, B_folder)
+    if not paired:
+        told = f"e.g. {os.path.basename(A_paths[0])} and {os.path.basename(B_paths[0])}; "
         raise UserError(
-            f"{A_folder} and {B_folder}: no name is in both; pairs have equal names, as 1.jpg and "
-            "1.png, or 1_A.png and 1_B.png; for unpaired images use --dataset_mode unaligned"
+            f"{A_folder} and {B_folder}: no name is in both, {told * (not near)}"
+            + (f"by --pairs {rule}; " if rule else "")
+            + (near or f"{EQUAL}; else give {TABLE}, or a rule, --pairs '*_in:*_out'; {UNPAIRED}")
         )
-    if alone:
-        names = ", ".join(in_order(alone)[:5]) + (", ..." if len(alone) > 5 else "")
-        told = (
-            f"{names}: no partner of this name in the other folder ({len(alone)} of "
-            f"{len(A) + len(B)} images in {A_folder} and {B_folder})"
-        )
-        if not skip_alone:
-            raise UserError(f"{told}; add it, or move the file away")
-        warn(f"{told}; left out (--bad_images skip)")
+    names = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
+    told = (
+        f"{names}: no partner of this name in the other folder ({len(alone)} of "
+        f"{len(A_paths) + len(B_paths)} images in {A_folder} and {B_folder})"
+    )
+    if not skip_alone:
+        raise UserError(f"{told}; {near or f'add it, or move the file away; {UNPAIRED}'}")
+    warn(f"{told}; left out (--bad_images skip)" + (f"; {near}" if near else ""))
     return [(A[key], B[key]) for key in in_order(A.keys() & B.keys())]
+
+
+EQUAL = "pairs have equal names, as 1.jpg and 1.png, or 1_A.png and 1_B.png"
+TABLE = "a table, --pairs FILE.csv with columns A and B"
+UNPAIRED = "for unpaired images use --dataset_mode unaligned, as of --model cycle_gan"
+
+
+def _near(A_paths: list[str], A_folder: str, B_paths: list[str], B_folder: str) -> str:
+    """What to type where names nearly match; empty if they do not, or match as they are."""
+    rule = suggest(A_paths, A_folder, B_paths, B_folder)
+    if rule is None:
+        return ""
+    by_name = {stem_key(p, A_folder) for p in A_paths} & {stem_key(p, B_folder) for p in B_paths}
+    by_rule = rule.keys("A", A_paths, A_folder) & rule.keys("B", B_paths, B_folder)
+    if len(by_rule) <= len(by_name):
+        return ""
+    strangers = [path for path in A_paths if stem_key(path, A_folder) not in by_name]
+    shown = example(rule, strangers, A_folder, B_paths, B_folder)
+    return (
+        f"names nearly match, as {shown}: give --pairs '{rule}', by which case and leading zeros "
+        f"do not count, or {TABLE}"
+    )
 
 
 def read_pairs(table: str, root: str, phase: str) -> list[Pair]:
@@ -70,10 +104,7 @@ def read_pairs(table: str, root: str, phase: str) -> list[Pair]:
         why = getattr(error, "strerror", None) or "not UTF-8 text separated by commas"
         below = os.path.join(root, table)
         near = f"; did you mean {below}?" if os.path.isfile(below) else ""
-        raise UserError(
-            f"--pairs {table}: cannot be read ({why}){near}; accepted: a CSV file of two columns, "
-            "A and B, and maybe a third, phase"
-        ) from error
+        raise UserError(f"--pairs {table}: cannot be read ({why}){near}; {ACCEPTED}") from error
     columns = ["A", "B", "phase"]
     if rows and {"A", "B"} <= {cell.strip() for cell in rows[0][1]}:
         columns = [cell.strip() for cell in rows.pop(0)[1]]
@@ -111,10 +142,15 @@ def _file(table: str, line: int, name: str | None, root: str) -> str:
     return path
 
 
-def _by_key(paths: Iterable[str], folder: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _by_key(
+    paths: Iterable[str], folder: str, rule: Rule | None, side: str
+) -> dict[str | None, str]:
+    """What partners have in common -> file; without those that a rule does not know."""
+    found: dict[str | None, str] = {}
     for path in paths:
-        key = stem_key(path, folder)
+        key = rule.key(side, path, folder) if rule else stem_key(path, folder)
+        if key is None:
+            continue
         if key in found:
             raise UserError(
                 f"{path} and {found[key]} have the same name, so their partner is not clear; "

@@ -3,7 +3,7 @@
 import argparse
 
 from data.base_dataset import BaseDataset
-from data.layout import domain_folders
+from data.layout import domain_folders, two_domains
 from data.standard import standard
 from util.direction import oriented
 from util.errors import warn
@@ -19,7 +19,7 @@ class SingleDataset(BaseDataset):
         super().__init__(opt)
         self.side = oriented(opt.direction, "A", "B")[0]  # that the network takes
         self.A_paths = self.images_below(f"{opt.dataroot}/*.jpg (--dataset_mode single)")
-        if folders := domain_folders(opt.dataroot, opt.phase):
+        if folders := domain_folders(opt.dataroot, opt.phase) or two_domains(opt.dataroot):
             warn(
                 f"--dataroot {opt.dataroot}: all images below it are taken, those of both domains; "
                 f"for one of them give --dataroot {folders[0]}"

@@ -273,7 +273,7 @@ class BaseOptions(ABC):
 
     def _decide_place(self, opt: argparse.Namespace) -> None:
         """Where the images and the run are, and the seed, which may be part of the run's name."""
-        if not opt.dataroot and opt.pairs:
+        if not opt.dataroot and opt.pairs and data.is_table(opt.pairs):
             self._set(self.command, {"dataroot": str(Path(opt.pairs).parent)})
         if not opt.dataroot:
             raise self.lost or UserError("--dataroot is needed: the folder of the images")

@@ -150,8 +150,9 @@ def _add_data_flags(add: Add, phase: str) -> None:
         help="natural: frame2 before frame10; plain: letter by letter, as earlier versions had "
         "it, which seeds drew from (a run of theirs goes on so by itself)")
     add("--pairs", life="machine", metavar="FILE",
-        help="aligned: a CSV file of pairs, columns A, B and maybe phase; its files are "
-        "relative to --dataroot, by default to the table")
+        help="aligned: a CSV file of pairs, columns A, B and maybe phase, its files relative to "
+        "--dataroot, by default to the table; or how names of partners differ, as '*_in:*_out' "
+        "('*:*': in case and leading zeros); or side_by_side: each file is A|B, as it looks or not")
     add("--label_A", life="data", action="store_true",
         help="images of A are label maps: scaled without mixing labels")
     add("--label_B", life="data", action="store_true", help="images of B are label maps")

@@ -27,7 +27,15 @@ from PIL import Image
 import data
 from data.base_dataset import BaseDataset, get_transform
 from data.check import Findings, doubts, look_at, refuse_mixed_sizes
-from data.layout import likely_modes
+from data.image_folder import list_images
+from data.layout import (
+    domain_folders,
+    likely_modes,
+    near_names,
+    near_rule,
+    undivided,
+)
+from data.pairs import KNOWN_PHASES
 from models.generators import GENERATORS, check_image_sizes
 from options.train_options import TrainOptions
 from util.atomic import check_readable, own_folder
@@ -36,7 +44,6 @@ from util.images.convert import save_image, tensor2im
 from util.machine import cores
 from util.results.gallery import ResultPage
 
-PHASES = ("train", "val", "test")
 THUMBNAILS = 24  # of a side of a phase
 THUMBNAIL_PX = 160
 KEEP = {"preprocess": "keep", "load_size": 1, "crop_size": 1, "no_flip": True}
@@ -115,13 +122,22 @@ def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Check; returns the exit code."""
     args, more = parser().parse_known_args(argv)
-    phases = args.phase or [p for p in PHASES if likely_modes(args.dataroot, p)] or ["train"]
+    phases = args.phase or [p for p in KNOWN_PHASES if likely_modes(args.dataroot, p)] or ["train"]
     phases = [p for p in phases if "single" not in likely_modes(args.dataroot, p)] or phases[:1]
     mode = args.dataset_mode or ("aligned" if "--pairs" in more else guess(args.dataroot, phases))
+    if not args.dataset_mode and "--pairs" not in more and mode == "aligned":
+        more += rule_for(args.dataroot, phases)
     if args.page and args.page.resolve() == Path(args.dataroot).resolve():
         raise UserError(f"--page {args.page}: is the folder of the images; give another")
     sheet = Sheet(args.page, {"read as": f"--dataset_mode {mode}"}) if args.page else None
     wrong = 0
+    if (
+        mode in ("single", "colorization")
+        and not args.dataset_mode
+        and (told := misnamed(args.dataroot))
+    ):
+        say(f"--dataroot {args.dataroot}: {told.removeprefix('; ')}")
+        wrong += 1
     for phase in phases:
         wrong += check_phase(args, mode, phase, more, sheet, f"{phase}: " * (len(phases) > 1))
     say(f"at fault: {wrong}" if wrong else "no file is at fault")
@@ -166,11 +182,27 @@ def guess(root: str, phases: list[str]) -> str:
     check_readable(root, "--dataroot")
     modes = likely_modes(root, phases[0])
     if not modes:
-        where = "no such folder" if not os.path.isdir(root) else "no image in it"
+        where = "a file, not a folder" if os.path.isfile(root) else "no such folder"
+        if os.path.isdir(root):
+            where = f"no image in it{list_images(root).describe_absence()}"
         raise UserError(f"--dataroot {root}: {where}; give the folder of the images")
     mode, why = next(iter(modes.items()))
     say(f"read as --dataset_mode {mode}: {why}")
     return mode
+
+
+def rule_for(root: str, phases: list[str]) -> list[str]:
+    """`--pairs` and the rule by which names of A and B are those of pairs, if they need one."""
+    folders = domain_folders(root, phases[0])
+    rule = near_rule(*folders) if folders else None
+    return ["--pairs", str(rule)] if rule else []
+
+
+def misnamed(root: str) -> str:
+    """What to type where folders seem to be meant for training, and are called otherwise."""
+    return next(
+        filter(None, [*(near_names(root, phase) for phase in KNOWN_PHASES), undivided(root)]), ""
+    )
 
 
 def open_dataset(
