@@ -90,6 +90,12 @@ class BaseModel(StatefulModel, ABC):
     def check_options(opt: argparse.Namespace) -> None:
         """Check flags against each other; raise UserError to refuse."""
 
+    @staticmethod
+    def loss_weights(opt: argparse.Namespace) -> dict[str, float]:
+        """Name of a loss -> what the flags multiply it by, for losses that are logged with such a
+        weight; runs are compared without it."""
+        return {}
+
     @abstractmethod
     def set_input(self, input: dict) -> None:
         """Take a batch from the loader and move it to `self.device`."""

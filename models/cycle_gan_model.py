@@ -64,6 +64,16 @@ class CycleGANModel(BaseModel):
                 "use --lambda_identity 0"
             )
 
+    @staticmethod
+    def loss_weights(opt: argparse.Namespace) -> dict[str, float]:
+        """Cycles and identities are logged times their weights."""
+        identity = {
+            "idt_A": opt.lambda_B * opt.lambda_identity,
+            "idt_B": opt.lambda_A * opt.lambda_identity,
+        }
+        cycles = {"cycle_A": opt.lambda_A, "cycle_B": opt.lambda_B}
+        return cycles | (identity if opt.lambda_identity > 0 else {})
+
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
         self.loss_names = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"]

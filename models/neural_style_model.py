@@ -10,7 +10,7 @@ from typing import Any
 
 from models.base_model import DISCRIMINATOR_FLAGS, BaseModel
 from models.style import objective as style_objective
-from models.style.flags import LOSS_HELP, add_style_flags, settings
+from models.style.flags import LOSS_HELP, add_style_flags, settings, term_weights
 from util import distributed
 from util.atomic import stays
 from util.checkpoints.plan import Sizes
@@ -121,6 +121,11 @@ class NeuralStyleModel(BaseModel):
             raise UserError("--model neural_style works in one process; start it without torchrun")
         if opt.image_size != sorted(opt.image_size):
             raise UserError(f"--image_size {opt.image_size}: accepted: from small to large")
+
+    @staticmethod
+    def loss_weights(opt: argparse.Namespace) -> dict[str, float]:
+        """All terms are logged times their weights."""
+        return term_weights(vars(opt))
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)

@@ -40,6 +40,11 @@ class Pix2PixModel(BaseModel):
             )
         return parser
 
+    @staticmethod
+    def loss_weights(opt: argparse.Namespace) -> dict[str, float]:
+        """G_L1 is logged times lambda_L1."""
+        return {"G_L1": opt.lambda_L1}
+
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
         self.loss_names = ["G_GAN", "G_L1", "D_real", "D_fake"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from models.base_model import DISCRIMINATOR_FLAGS, BaseModel
 from models.style import objective as style_objective
-from models.style.flags import LOSS_HELP, add_style_flags, settings
+from models.style.flags import LOSS_HELP, add_style_flags, settings, term_weights
 from util.errors import UserError
 from util.images.convert import fitted, im2tensor
 from util.images.read import load_image
@@ -66,6 +66,11 @@ class StyleModel(BaseModel):
                 f"--netG {opt.netG} learns one style, --style_image gives {len(opt.style_image)}; "
                 "use --netG style_net"
             )
+
+    @staticmethod
+    def loss_weights(opt: argparse.Namespace) -> dict[str, float]:
+        """All terms are logged times their weights."""
+        return term_weights(vars(opt))
 
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)

@@ -34,6 +34,11 @@ class TemplateModel(BaseModel):
             )
         return parser
 
+    @staticmethod
+    def loss_weights(opt: argparse.Namespace) -> dict[str, float]:
+        """G is logged times lambda_regression; runs are compared without it."""
+        return {"G": opt.lambda_regression}
+
     def __init__(self, opt: argparse.Namespace) -> None:
         """Name what is logged, shown and saved; make networks, losses and optimizers."""
         super().__init__(opt)

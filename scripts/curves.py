@@ -16,35 +16,63 @@ Column = dict[str, np.ndarray]  # name -> (N,) float64
 
 @dataclass(frozen=True)
 class Columns:
-    """A log by columns, in the parts of its records: NaN where a line has null or nothing."""
+    """A log by columns, in the parts of its records: NaN where a line has null or nothing.
+
+    Args:
+        losses: of single steps.
+        means: of the losses, over an epoch.
+        weights: of the losses that carry one.
+        over_epoch: (N,) bool, whether a line tells of an epoch.
+    """
 
     step: Column
     speed: Column
     losses: Column
+    means: Column
     metrics: Column
+    weights: Column
+    over_epoch: np.ndarray
 
     def __len__(self) -> int:
         """Lines."""
         return len(self.step.get("images", ()))
 
+    def loss_names(self) -> list[str]:
+        """Of the losses that have a value anywhere."""
+        return list(dict.fromkeys([*self.losses, *self.means]))
+
+    def loss(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A loss's curve: of single steps, or of the means of epochs where there are more of them,
+        as of a run that is small, or logs seldom.
+
+        Returns: (M,) the lines that it consists of, and (M,) its values.
+        """
+        none = np.full(len(self), np.nan)
+        steps, means = self.losses.get(name, none), self.means.get(name, none)
+        many = (~np.isnan(means)).sum() > (~np.isnan(steps)).sum()
+        lines = np.flatnonzero(self.over_epoch == many)
+        return lines, (means if many else steps)[lines]
+
 
 def read_columns(file: Path) -> Columns:
     """A metrics.jsonl by columns; losses and metrics that have a value anywhere, in its order."""
-    records = [record.parts() for record in read_records(file)]
+    read = read_records(file)
+    records = [record.parts() | {"weights": record.weights} for record in read]
     columns: dict[str, Column] = {}
     beyond = 0
-    for part in ("step", "speed", "losses", "metrics"):
+    for part in ("step", "speed", "losses", "means", "metrics", "weights"):
         names = dict.fromkeys(name for record in records for name in record[part])
         named = {name: np.array([float(record[part].get(name, np.nan)) for record in records])
                  for name in names}  # fmt: skip
         beyond += sum(int((np.abs(values) > LARGEST).sum()) for values in named.values())
         named = {name: drawable(values) for name, values in named.items()}
-        if part in ("losses", "metrics"):
+        if part in ("losses", "means", "metrics"):
             named = {name: values for name, values in named.items() if not np.isnan(values).all()}
         columns[part] = named
     if beyond:
         warn(f"{file}: {beyond} numbers beyond {LARGEST:g} are gaps in the curves")
-    return Columns(**columns)
+    over_epoch = np.array([record.over_epoch for record in read], dtype=bool)
+    return Columns(**columns, over_epoch=over_epoch)
 
 
 def drawable(values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ FOLDER/plot.png the curves alone. Both are files that need nothing else.
 import argparse
 import math
 import sys
+from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ import _root
 
 import numpy as np
 
+import models
 from options.saved import options_of
 from options.train_options import lives_of_run
-from scripts.curves import AXES, Columns, Panel, along, read_columns
+from scripts.curves import AXES, Columns, Panel, along, drawable, read_columns
 from util.atomic import check_readable
 from util.errors import UserError, choose, did_you_mean, one_line_errors, readable, say, warn
 
@@ -41,6 +43,38 @@ class Run:
     columns: Columns
     x: np.ndarray
     options: dict[str, Any]
+
+    def loss(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """x and y of a loss's curve, as it was logged."""
+        lines, values = self.columns.loss(name)
+        return self.x[lines], values
+
+    def weights(self, name: str) -> np.ndarray | None:
+        """(M,) what each y of a loss's curve is multiplied by; None if the run does not tell."""
+        lines, _ = self.columns.loss(name)
+        flags = weights_by_flags(self.options).get(name)
+        if name not in self.columns.weights:
+            return None if flags is None else np.full(len(lines), float(flags))
+        told = self.columns.weights[name][lines]
+        return np.where(np.isnan(told) & (flags is not None), flags or np.nan, told)
+
+    def unweighted(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """x and y of a loss's curve without its weight; nothing is left of one that is 0."""
+        (x, y), weights = self.loss(name), self.weights(name)
+        with np.errstate(over="ignore"):
+            plain = np.divide(y, weights, out=np.full_like(y, np.nan), where=weights != 0)
+        return x, drawable(plain)
+
+
+def weights_by_flags(options: dict[str, Any]) -> dict[str, float]:
+    """The weights of a run's losses by its options, for a log that does not hold them; empty where
+    its model is not there, or takes other flags."""
+    if options.get("model") not in models.registry.names():
+        return {}
+    try:
+        return models.find_model_using_name(options["model"]).loss_weights(Namespace(**options))
+    except (AttributeError, TypeError):
+        return {}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +117,11 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         raise UserError(f"--out {args.out}: {error.strerror}; give another folder") from None
     plots.save_png(args.out / "plot.png", panels, labels, args.x)
-    facts = {"drawn over": args.x, "smoothed by": f"{args.smooth:g}; what was logged is pale"}
+    facts = {
+        "losses": "as logged; unweighted where runs multiply them by different weights",
+        "drawn over": args.x,
+        "smoothed by": f"{args.smooth:g}; what was logged is pale",
+    }
     tables = [last_values(runs, panels), differences(runs)]
     plots.save_page(args.out / "index.html", panels, labels, args.x, facts, tables)
     say(f"{', '.join(labels)}: {args.out / 'index.html'}, {args.out / 'plot.png'}")
@@ -133,19 +171,34 @@ def read_runs(folders: list[Path], axis: str) -> list[Run]:
 
 def choose_panels(runs: list[Run], wanted: list[str] | None, smooth: float) -> list[Panel]:
     """A panel for each loss, with the runs that have it; each metric, learning rate and speed."""
-    every = {name: name for run in runs for name in run.columns.losses}
+    every = {name: name for run in runs for name in run.columns.loss_names()}
     names = dict.fromkeys(choose("losses", name, every) for name in wanted or every)
-    panels = [
-        Panel(name, smooth, {r.label: (r.x, r.columns.losses[name]) for r in runs
-                             if name in r.columns.losses})
-        for name in names
-    ]  # fmt: skip
+    panels = []
+    for name in names:
+        having = [run for run in runs if name in run.columns.loss_names()]
+        panels.append(Panel(name, smooth, {run.label: run.loss(name) for run in having}))
+        if differently_weighted(having, name):
+            plain = {run.label: run.unweighted(name) for run in having}
+            panels.append(Panel(f"{name}, unweighted", smooth, plain))
     if not wanted:
         panels += metric_panels(runs)
         rates = {r.label: (r.x, r.columns.step["lr"]) for r in runs if "lr" in r.columns.step}
         speeds = {r.label: (r.x, speed(r.columns)) for r in runs if "time_s" in r.columns.speed}
         panels += [Panel("learning rate", 0, rates), Panel("images/s", smooth, speeds)]
     return panels
+
+
+def differently_weighted(runs: list[Run], name: str) -> bool:
+    """Whether a loss is multiplied by other weights in one run than in another: then it does not
+    compare as it was logged. Says so where a run does not tell its weight."""
+    told = {run.label: run.weights(name) for run in runs}
+    known = [weights for weights in told.values() if weights is not None]
+    silent = [label for label, weights in told.items() if weights is None]
+    if known and silent:
+        warn(f"{name}: compared as it was logged, times a weight that {', '.join(silent)} does not "
+             "tell")  # fmt: skip
+        return False
+    return len({weight for weights in known for weight in weights}) > 1
 
 
 def metric_panels(runs: list[Run]) -> list[Panel]:

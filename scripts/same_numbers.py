@@ -118,7 +118,8 @@ def run(version: Path, work: Path, script: str, flags: list[str]) -> None:
 
 
 def digests(work: Path, name: str) -> dict[str, object]:
-    """What a run has left: losses line by line, and digests of weights and pictures."""
+    """What a run has left: losses line by line (means of epochs are made of these, and older
+    versions have none), and digests of weights and pictures."""
     folder = work / "checkpoints" / name
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     weights = {
@@ -127,8 +128,9 @@ def digests(work: Path, name: str) -> dict[str, object]:
     }
     results = sorted((work / "results" / name).glob("*/images/*"))
     return {
-        "losses": [{k: v for k, v in line.items() if not k.endswith(("_s", "_mib"))}
-                   for line in lines],
+        "losses": [{k: v for k, v in line.items() if not k.endswith(("_s", "_mib"))
+                    and not k.startswith("weight/")}
+                   for line in lines if "mean_over" not in line],
         "weights": weights,
         "pictures": {p.name: _digest(p.read_bytes()) for p in sorted(folder.glob("pictures/*"))},
         "results": {path.name: _digest(path.read_bytes()) for path in results},

@@ -163,14 +163,23 @@ def loaded_pictures(page: Path) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def metrics(run: Path) -> list[dict]:
-    """The lines of a run's metrics.jsonl."""
+def _lines(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def metrics(run: Path) -> list[dict]:
+    """The lines of a run's metrics.jsonl that tell of single steps."""
+    return [line for line in _lines(run) if "mean_over" not in line]
+
+
+def epoch_means(run: Path) -> list[dict]:
+    """Those that tell of whole epochs."""
+    return [line for line in _lines(run) if line.get("mean_over") == "epoch"]
+
+
 def timeless(run: Path) -> list[dict]:
-    """Those lines without what the machine says: seconds, memory."""
-    return [{k: v for k, v in m.items() if not k.endswith(("_s", "_mib"))} for m in metrics(run)]
+    """All lines without what the machine says: seconds, memory."""
+    return [{k: v for k, v in m.items() if not k.endswith(("_s", "_mib"))} for m in _lines(run)]
 
 
 def page_rows(run: Path) -> list[list]:

@@ -122,7 +122,7 @@ def test_the_examples_from_python_run_as_they_are_written(tmp_path):
     assert names["files"] == {"A": "photos/1.png"}
     assert names["output"].shape == (1, 3, 64, 64) and len(names["features"]) == 2
     assert names["code"] == 0
-    assert [line["images"] for line in names["losses"]] == [1, 2]
+    assert [line["images"] for line in names["steps"]] == [1, 2]
 
 
 def test_pages_for_users_are_linked_from_the_readme():

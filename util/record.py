@@ -3,7 +3,8 @@ row of a page its pictures belong to.
 
 metrics.jsonl holds a record a line, as one flat JSON object: the fields of `Step` and of `Speed` by
 their names, a loss by its own name, a metric as "metric/<name>". A loss whose name could be taken
-for one of those is written as "loss/<name>". What is not finite is null.
+for one of those is written as "loss/<name>"; its weight is "weight/<name>". What is not finite is
+null. Where the losses are the means of an epoch, the line says so: "mean_over": "epoch".
 """
 
 import json
@@ -104,11 +105,13 @@ class LossGuide:
         names: of all that it logs.
         meanings: name, or pattern with `*`, -> what it measures and how it looks when all is well.
         healthy: sentences about the losses together.
+        weights: name -> what the method multiplies the loss by; it is logged with it.
     """
 
     names: list[str] = field(default_factory=list)
     meanings: dict[str, str] = field(default_factory=dict)
     healthy: list[str] = field(default_factory=list)
+    weights: Figures = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,19 @@ class RunInfo:
     visual_groups: list[list[str]] = field(default_factory=list)
 
 
+class Standing(NamedTuple):
+    """How far a training is.
+
+    Args:
+        share: of all its epochs that is done, in [0, 1].
+        left_s: seconds that the rest will take; None as long as that is not known.
+    """
+
+    share: float
+    left_s: float | None
+
+
+MEAN_OVER = "mean_over"  # key of a line whose losses are means
 STEP, SPEED = ([part.name for part in fields(kind)] for kind in (Step, Speed))
 
 
@@ -146,35 +162,44 @@ class Record:
     Args:
         losses: what is minimised or played for, of the last step.
         metrics: what is measured beside it, e.g. on validation images; never taken for a loss.
+        over_epoch: whether the losses are means over the steps of the epoch that ends here.
+        weights: of the losses that carry one: divided by it, they compare with other runs'.
     """
 
     step: Step
     losses: Figures
     speed: Speed = field(default_factory=Speed)
     metrics: Figures = field(default_factory=dict)
+    over_epoch: bool = False
+    weights: Figures = field(default_factory=dict)
 
     def parts(self) -> dict[str, Figures]:
-        """Part ("step", "speed", "losses", "metrics") -> name -> value, of what is known."""
+        """Part -> name -> value, of what is known. The parts are "step", "speed", "losses" (of a
+        step), "means" (of the losses, over an epoch) and "metrics"."""
         step, speed = (
             {name: value for name, value in vars(part).items() if value is not None}
             for part in (self.step, self.speed)
         )
-        return {"step": step, "speed": speed, "losses": self.losses, "metrics": self.metrics}
+        losses, means = ({}, self.losses) if self.over_epoch else (self.losses, {})
+        return {"step": step, "speed": speed, "losses": losses, "means": means,
+                "metrics": self.metrics}  # fmt: skip
 
     def to_text(self) -> str:
         """The record as a line of loss_log.txt, and of the terminal."""
         step, speed = self.step, self.speed
         values = " ".join(f"{name}: {value:.3f}" for name, value in self.losses.items())
-        return (
-            f"(epoch: {step.epoch}, iters: {step.iters}, time: {speed.time_s:.3f}, "
-            f"data: {speed.data_s:.3f}) {values}"
-        )
+        times = f"time: {speed.time_s:.3f}, data: {speed.data_s:.3f}"
+        if self.over_epoch:  # in another form, so that no script takes it for a step's
+            return f"mean of epoch {step.epoch} ({times}) {values}"
+        return f"(epoch: {step.epoch}, iters: {step.iters}, {times}) {values}"
 
     def to_line(self) -> str:
         """The record as a line of metrics.jsonl, without its end."""
         flat = {_key(part, name): value for part, figures in self.parts().items()
                 for name, value in figures.items()}  # fmt: skip
-        return json.dumps({k: v if math.isfinite(v) else None for k, v in flat.items()})
+        flat |= {f"weight/{name}": value for name, value in self.weights.items()}
+        figures = {k: v if math.isfinite(v) else None for k, v in flat.items()}
+        return json.dumps(figures | ({MEAN_OVER: "epoch"} if self.over_epoch else {}))
 
 
 class PageRow(NamedTuple):
@@ -209,7 +234,8 @@ def _key(part: str, name: str) -> str:
     """What a figure is called in a flat line."""
     if part == "metrics":
         return f"metric/{name}"
-    return f"loss/{name}" if part == "losses" and _place(name) != (part, name) else name
+    taken = name == MEAN_OVER or _place(name) != ("losses", name)
+    return f"loss/{name}" if part in ("losses", "means") and taken else name
 
 
 def _place(key: str) -> tuple[str, str]:
@@ -218,7 +244,7 @@ def _place(key: str) -> tuple[str, str]:
         if key in names:
             return part, key
     kind, _, name = key.partition("/")
-    part = {"metric": "metrics", "loss": "losses"}.get(kind)
+    part = {"metric": "metrics", "loss": "losses", "weight": "weights"}.get(kind)
     return (part, name) if part and name else ("losses", key)
 
 
@@ -229,12 +255,16 @@ def _record(line: str) -> Record | None:
         return None
     if not isinstance(flat, dict) or not 0 <= _number(flat.get("images")) < math.inf:
         return None
-    parts: dict[str, Figures] = {"step": {}, "speed": {}, "losses": {}, "metrics": {}}
+    over_epoch = flat.get(MEAN_OVER) == "epoch"
+    if over_epoch:
+        del flat[MEAN_OVER]
+    kinds = ("step", "speed", "losses", "metrics", "weights")
+    parts: dict[str, Figures] = {kind: {} for kind in kinds}
     for key, value in flat.items():
         part, name = _place(key)
         parts[part][name] = _number(value)
     step, speed = Step(**parts["step"]), Speed(**parts["speed"])
-    return Record(step, parts["losses"], speed, parts["metrics"])
+    return Record(step, parts["losses"], speed, parts["metrics"], over_epoch, parts["weights"])
 
 
 def _number(value: Any) -> float:

@@ -74,6 +74,14 @@ PRESETS["squeezenet_net"] = replace(PRESETS["squeezenet"], content_weight=5e-3)
 SMALL_PRESETS = {"gatys": "squeezenet", "johnson": "squeezenet_net"}  # usual one -> SqueezeNet's
 
 
+def term_weights(flags: dict[str, Any]) -> dict[str, float]:
+    """What completed flags multiply each term of the objective by; see `settings`."""
+    layers = zip(flags["style_layers"], flags["style_layer_weights"], strict=True)
+    styles = {f"style_{layer}": weight * flags["style_weight"] for layer, weight in layers}
+    smooth = {"tv": flags["tv_weight"]} if flags["tv_weight"] else {}
+    return {"content": flags["content_weight"]} | styles | smooth
+
+
 def add_style_flags(parser: argparse.ArgumentParser, is_train: bool, preset: str) -> None:
     """The flags of both style models.
 

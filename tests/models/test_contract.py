@@ -6,7 +6,7 @@ import torch
 import data
 import models
 from options.train_options import TrainOptions
-from tests.helpers import TINY, make_data, needed_flags, pictures
+from tests.helpers import TINY, make_data, metrics, needed_flags, pictures
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.checkpoints.weights import load_file
@@ -28,7 +28,7 @@ def test_a_model_trains_saves_loads_and_gives_the_same_pictures_twice(tmp_path, 
               "--print_freq", 1)  # fmt: skip
     run = tmp_path / "checkpoints" / model
     assert (run / "train_opt.yaml").is_file() and (run / "web" / "index.html").is_file()
-    lines = (run / "metrics.jsonl").read_text().splitlines()
+    lines = metrics(run)
     if model == "neural_style":  # two content images, in two sizes, with two steps each
         assert len(lines) == 8 and len(list((run / "pictures").rglob("*.png"))) == 2
         run_test("--dataroot", tmp_path / "data", "--name", model, expect=2)

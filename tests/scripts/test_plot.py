@@ -252,3 +252,55 @@ def test_words_of_tables_are_whole_on_a_telephone(tmp_path):
                 )
                 assert rows == 1, text
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.parametrize("told_by", ["records", "options"])
+def test_losses_with_different_weights_are_compared_without_them(tmp_path, told_by):
+    """User report 10: 3.6 at --lambda_L1 10 and 36 at 100 are the same error."""
+    for name, weight in (("ten", 10.0), ("hundred", 100.0)):
+        told = {"weight/G_L1": weight} if told_by == "records" else {}
+        write_run(tmp_path / name, G_L1=0.36 * weight, D_real=0.5, **told)
+        if told_by == "options":
+            options = f"model: pix2pix\nlambda_L1: {weight}\n"
+            (tmp_path / name / "train_opt.yaml").write_text(options)
+    page = run("ten", "hundred")
+    titles = [title(panel) for panel in panels(page)]
+    assert titles[:3] == ["G_L1", "G_L1, unweighted", "D_real"]
+    last = table(page, "Last values, smoothed")
+    assert last["G_L1"] == ["3.6", "36"] and last["G_L1, unweighted"] == ["0.36", "0.36"]
+    assert len(panels(run("ten"))) == 4  # alone, a loss is shown as it was logged
+
+
+@pytest.mark.parametrize(
+    ("model", "flags", "loss", "weight"),
+    [("cycle_gan", {"lambda_A": 3, "lambda_B": 4, "lambda_identity": 0.5}, "idt_A", 2),
+     ("cycle_gan", {"lambda_A": 3, "lambda_B": 4, "lambda_identity": 0.5}, "cycle_A", 3),
+     ("colorization", {"lambda_L1": 7}, "G_L1", 7), ("template", {"lambda_regression": 2}, "G", 2),
+     ("style", {"style_layers": ["relu_1"], "style_layer_weights": [0.5], "style_weight": 6,
+                "content_weight": 1, "tv_weight": 0}, "style_relu_1", 3),
+     ("no_such_model", {}, "G", None), ("pix2pix", {}, "G_L1", None)],
+)  # fmt: skip
+def test_every_model_tells_the_weights_of_its_losses(model, flags, loss, weight):
+    """User report 10: also runs that older versions have logged."""
+    assert plot.weights_by_flags({"model": model} | flags).get(loss) == weight
+
+
+def test_a_run_that_does_not_tell_its_weight_is_compared_as_it_was_logged(tmp_path, capsys):
+    write_run(tmp_path / "a", G_L1=3.6, **{"weight/G_L1": 10.0})
+    write_run(tmp_path / "b", G_L1=36.0)
+    assert "unweighted<" not in run("a", "b")
+    assert "G_L1: compared as it was logged, times a weight that b does not tell" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_small_run_is_drawn_by_the_means_of_its_epochs(tmp_path):
+    """User report 4: it has no other lines; of a larger one they are no gaps."""
+    mean = {"mean_over": "epoch"}
+    write_log(tmp_path / "small", [record(10 * n, G=1.0 / n) | mean for n in (1, 2, 3)])
+    large = [record(n, G=float(n)) for n in range(1, 31)]
+    write_log(tmp_path / "large", [*large, record(30, G=100.0) | mean])
+    runs = plot.read_runs([tmp_path / "small", tmp_path / "large"], "images")
+    (x, y), (_, many) = (run.loss("G") for run in runs)
+    assert x.tolist() == [10, 20, 30] and y.tolist() == [1, 1 / 2, 1 / 3]
+    assert many.tolist() == list(range(1, 31))

@@ -10,6 +10,7 @@ from tests.helpers import (
     ROOT,
     TINY,
     environment,
+    epoch_means,
     make_aligned,
     make_unaligned,
     metrics,
@@ -41,8 +42,9 @@ def test_processes_agree_on_weights_and_rates_and_one_writes(tmp_path):
         "plateau", "--lr", "0.01", "--print_freq", "1",
     )  # fmt: skip
     assert out.count("end of epoch 8 / 8") == 1
-    lines = (tmp_path / "checkpoints" / "d" / "metrics.jsonl").read_text().splitlines()
-    assert len(lines) == 8 * 2
+    run = tmp_path / "checkpoints" / "d"
+    assert len(metrics(run)) == 8 * 2
+    assert [line["epoch"] for line in epoch_means(run)] == list(range(1, 9))
 
 
 def test_a_stopped_run_of_two_processes_goes_on_exactly(tmp_path):

@@ -30,12 +30,18 @@ class TensorboardTracker(Tracker):
         )
 
     def log(self, record: Record) -> None:
-        """Scalars below loss/, metric/ and run/."""
+        """Scalars below loss/, epoch_mean/, metric/ and run/."""
         step = int(record.step.images)
         if not self.has_session:
             self._begin(step, [f"loss/{name}" for name in record.losses])
-        run = {"epoch": record.step.epoch, "lr": record.step.lr} | record.parts()["speed"]
-        for room, figures in {"loss": record.losses, "metric": record.metrics, "run": run}.items():
+        parts = record.parts()
+        rooms = {
+            "loss": parts["losses"],
+            "epoch_mean": parts["means"],
+            "metric": parts["metrics"],
+            "run": {"epoch": record.step.epoch, "lr": record.step.lr} | parts["speed"],
+        }
+        for room, figures in rooms.items():
             for name, value in figures.items():
                 self.writer.add_scalar(f"{room}/{name}", value, step)
 

@@ -74,7 +74,8 @@ class VisdomTracker(Tracker):
     def __init__(self, run: RunInfo, server: str, port: int, env: str, columns: int) -> None:
         super().__init__(run)
         self.columns = columns
-        self.points: dict[float, Record] = {}  # images seen -> what was logged
+        # (images seen, whether the losses are an epoch's means) -> what was logged
+        self.points: dict[tuple[float, bool], Record] = {}
         self.env = re.sub(r"[^\w .-]", "-", env)  # visdom's page does not find any other name
         client = client_class()
         address, is_local = ensure_server(server, port, run.folder)
@@ -91,16 +92,18 @@ class VisdomTracker(Tracker):
         say(f"visdom: {address}:{port}/env/{quote(self.env)}")
 
     def _add(self, record: Record) -> None:
-        self.points[record.step.images] = record
+        self.points[record.step.images, record.over_epoch] = record
         if len(self.points) > POINTS:
             self.points = dict(list(self.points.items())[::2])
 
     def log(self, record: Record) -> None:
         """Draw the curves anew, and the table."""
         self._add(record)
-        self._draw("losses", list(record.losses), {i: r.losses for i, r in self.points.items()})
+        pane = "means of epochs" if record.over_epoch else "losses"
+        alike = {i: r.losses for (i, over), r in self.points.items() if over == record.over_epoch}
+        self._draw(pane, list(record.losses), alike)
         if record.metrics:  # measured now and then: their curves go from one to the next
-            measured = {i: r.metrics for i, r in self.points.items() if r.metrics}
+            measured = {i: r.metrics for (i, _), r in self.points.items() if r.metrics}
             self._draw("metrics", list(record.metrics), measured)
         self.vis.text(_table(record), "last losses", opts=_pane("last losses", height=360))
 
@@ -168,7 +171,7 @@ def _finite(value: float | None) -> float:
 def _table(record: Record) -> str:
     """Losses and metrics, then the rest. A text pane runs what looks like script."""
     parts = record.parts()
-    figures = [pair for part in ("losses", "metrics", "step", "speed")
+    figures = [pair for part in ("losses", "means", "metrics", "step", "speed")
                for pair in parts[part].items()]  # fmt: skip
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{value:.6g}</td></tr>" for name, value in figures

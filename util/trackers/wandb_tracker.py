@@ -74,12 +74,14 @@ class WandbTracker(Tracker):
         say(f"W&B: {self.run.url if online else f'offline; {sync} sends it'}")
 
     def log(self, record: Record) -> None:
-        """A row of the run's history: loss/, metric/, and the rest by its own name."""
+        """A row of the run's history: loss/, epoch_mean/, metric/, and the rest by its name."""
         self.images = record.step.images
         parts = record.parts()
-        losses = {f"loss/{name}": value for name, value in record.losses.items()}
-        metrics = {f"metric/{name}": value for name, value in record.metrics.items()}
-        self.run.log(parts["step"] | parts["speed"] | losses | metrics)
+        row = parts["step"] | parts["speed"]
+        rooms = {"loss": "losses", "epoch_mean": "means", "metric": "metrics"}
+        for room, part in rooms.items():
+            row |= {f"{room}/{name}": value for name, value in parts[part].items()}
+        self.run.log(row)
 
     def show(self, row: PageRow, pictures: dict[str, np.ndarray]) -> None:
         """A row of the history with pictures in it, at the images seen last."""

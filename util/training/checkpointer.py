@@ -132,6 +132,10 @@ class Checkpointer:
         self.model.load_local_state(own["model"])
         if self.progress.seen and len(local) == processes:
             set_random_state(own["random"])
+        if self.progress.seen and "losses" not in own:  # as versions before saved it
+            warn(f"the mean losses of epoch {self.progress.epoch} are those of its remaining steps")
+        if self.progress.seen:
+            self.visualizer.means.load_state_dict(own.get("losses", {}))
 
     def begin_step(self, batch: dict) -> None:
         """Before the model sees the batch."""
@@ -216,7 +220,11 @@ class Checkpointer:
                 raise self._with_last_good(NonFinite(f"weights of network {name} are not finite"))
         if not all_finite(tensors_in(model_state)):
             raise self._with_last_good(NonFinite("the training state is not finite"))
-        local = {"model": self.model.local_state(), "random": random_state()}
+        local = {
+            "model": self.model.local_state(),
+            "random": random_state(),
+            "losses": self.visualizer.means.state_dict(),
+        }
         everywhere = distributed.gathered(tensors_to(local, cpu, copy=True))
         if distributed.rank() == 0:
             state = {

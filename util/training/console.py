@@ -2,12 +2,16 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from util.errors import say
 from util.machine import memory
+from util.record import Standing
 from util.training.live_line import LiveLine, bar, fit, live_stream
 
+# Between two lines that tell how far it is, where no line can be drawn anew, and between two calls
+# of `told`; and before the first of them in an epoch.
+EVERY_S, FIRST_S = 60.0, 10.0
 SHORT = {"images": "img", "steps": "step"}
 
 
@@ -18,10 +22,17 @@ class Console:
         n_epochs: number of the last epoch.
         on: whether this process is the one that prints.
         unit: what is counted, "images" or "steps".
+        told: called now and then with how far the training is.
     """
 
-    def __init__(self, n_epochs: int, on: bool, unit: str = "images") -> None:
-        self.n_epochs, self.on, self.unit = n_epochs, on, unit
+    def __init__(
+        self,
+        n_epochs: int,
+        on: bool,
+        unit: str = "images",
+        told: Callable[[Standing], None] | None = None,
+    ) -> None:
+        self.n_epochs, self.on, self.unit, self.told = n_epochs, on, unit, told
         self.line: LiveLine | None = None
         # Since the last call of `pace`: seconds waited for data and spent on steps, images seen.
         self.waited_s, self.worked_s, self.images = 0.0, 0.0, 0
@@ -30,6 +41,8 @@ class Console:
         # first step is left out: workers start, kernels are chosen.
         self.recent, self.lately, self.overall = Pace(60), Pace(1800), Pace()
         self.step_ended: float | None = None
+        self.tell_at = math.inf  # seconds of the clock
+        self.last_pace = 0.0, 0.0
         self.epoch = self.done = self.total = 0  # images of the epoch
         self.shown: list[str] = []  # losses
         self.memory = ""
@@ -48,6 +61,7 @@ class Console:
             self.line = LiveLine(stream, self._text)
         try:
             asked = time.perf_counter()
+            self.tell_at = min(self.tell_at, asked + FIRST_S)
             for batch in loader:
                 self.step_began = time.perf_counter()
                 waited_s = self.step_began - asked
@@ -68,14 +82,49 @@ class Console:
         self.step_ended = now
         if self.line is not None:
             self.line.update()
+        if now >= self.tell_at:
+            self.tell_at = now + EVERY_S
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say how far it is, in a log that nobody sees drawn anew."""
+        if self.on and self.line is None:
+            parts = [f"{time.strftime('%H:%M:%S')}  epoch {self.epoch}/{self.n_epochs}",
+                     percent(self.done / self.total),
+                     f"run {percent(self.standing().share)}", *self._pace_parts()]  # fmt: skip
+            say("  ".join(parts))
+        if self.told is not None:
+            self.told(self.standing())
+
+    def standing(self) -> Standing:
+        """How far the training is."""
+        left = self._run_left()
+        left_s = left / self.lately.per_s() if self.lately.images else None
+        return Standing(1 - left / max(1, self.n_epochs * self.total), left_s)
+
+    def _run_left(self) -> int:
+        return self.total - self.done + (self.n_epochs - self.epoch) * self.total
+
+    def _pace_parts(self) -> list[str]:
+        """Time left of the epoch and of the run, speed, share of waiting; none at first."""
+        if not self.recent.images:
+            return []
+        return [
+            f"ETA {self.recent.eta(self.total - self.done)}",
+            f"run ETA {self.lately.eta(self._run_left())}",
+            rate(self.recent.per_s(), self.unit),
+            f"data {self.recent.wait_share():.0%}",
+        ]
 
     def pace(self) -> tuple[float, float]:
-        """Seconds an image spent on steps, and waited for data, since the last call."""
+        """Seconds an image spent on steps, and waited for data, since the last call; as then if no
+        image has come since."""
         now = time.perf_counter()
-        per_image_s = (self.worked_s + now - self.step_began) / self.images
-        waited_s = self.waited_s / self.images
+        if self.images:
+            per_image_s = (self.worked_s + now - self.step_began) / self.images
+            self.last_pace = per_image_s, self.waited_s / self.images
         self.waited_s, self.worked_s, self.images, self.step_began = 0.0, 0.0, 0, now
-        return per_image_s, waited_s
+        return self.last_pace
 
     def losses(self, line: str, losses: dict[str, float]) -> None:
         """The last step's losses: within the bar, or as a line."""
@@ -87,8 +136,6 @@ class Console:
 
     def _text(self, columns: int, encoding: str) -> str:
         """The line; what comes with a low number is there in a narrow terminal too."""
-        left = self.total - self.done
-        run_left = left + (self.n_epochs - self.epoch) * self.total
         share = self.done / self.total
         parts = [
             (0, f"epoch {self.epoch}/{self.n_epochs} {share:4.0%}"),
@@ -96,13 +143,7 @@ class Console:
             (7, self.memory),
             *((2 if i < 2 else 8, loss) for i, loss in enumerate(self.shown)),
         ]
-        if self.recent.images:
-            parts[2:2] = [
-                (5, f"ETA {self.recent.eta(left)}"),
-                (1, f"run ETA {self.lately.eta(run_left)}"),
-                (3, rate(self.recent.per_s(), self.unit)),
-                (6, f"data {self.recent.wait_share():.0%}"),
-            ]
+        parts[2:2] = zip((5, 1, 3, 6), self._pace_parts(), strict=False)
         return fit(parts, columns)
 
     def close(self) -> None:
@@ -150,6 +191,11 @@ def duration(time_s: float) -> str:
     if hours >= 100:
         return f"{hours // 24}d {hours % 24:02d}h"
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def percent(share: float) -> str:
+    """48%; all only when nothing is left."""
+    return f"{math.floor(100 * share + 1e-9)}%"
 
 
 def rate(per_s: float, unit: str) -> str:

@@ -1,13 +1,18 @@
-"""The two logs of a training: loss_log.txt to read, metrics.jsonl for programs."""
+"""The two logs of a training: loss_log.txt to read, metrics.jsonl for programs; and the means of an
+epoch's losses, which are a line of both."""
 
+from __future__ import annotations
+
+import math
 import os
 import time
 from pathlib import Path
 from typing import BinaryIO
 
-from util import atomic
+from util import atomic, distributed
 from util.errors import readable, warn
-from util.record import Record
+from util.lazy import torch
+from util.record import Figures, Record
 
 LOGS = ("loss_log.txt", "metrics.jsonl")
 
@@ -74,3 +79,61 @@ def _whole_lines(log: BinaryIO, size: int) -> int:
     while end and b"\0" in data[(begin := data.rfind(b"\n", 0, end - 1) + 1) : end]:
         end = begin
     return end
+
+
+class EpochMeans:
+    """Means of the losses over an epoch, all steps counting alike. They are summed where they are
+    computed, so that no step waits for a GPU. A loss that is not finite counts for nothing."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, tuple[float, float]] = {}  # name -> (sum, steps), on the host
+        self.names: list[str] = []  # of the losses that are summed on a GPU
+        self.sums: torch.Tensor | None = None  # (2, len(names)): their sums, and their steps
+
+    def add(self, losses: dict[str, torch.Tensor | float]) -> None:
+        """Count a step's losses, of one element each."""
+        on_gpu = {}
+        for name, loss in losses.items():
+            total, steps = self.totals.setdefault(name, (0.0, 0.0))
+            if isinstance(loss, torch.Tensor) and loss.device.type != "cpu":
+                on_gpu[name] = loss.detach().reshape(())
+            elif math.isfinite(value := float(loss)):
+                self.totals[name] = total + value, steps + 1
+        if on_gpu:
+            self._add_on_gpu(list(on_gpu), torch.stack(list(on_gpu.values())))
+
+    def _add_on_gpu(self, names: list[str], losses: torch.Tensor) -> None:
+        if names != self.names:
+            self._collect()
+            fine = torch.float32 if losses.device.type == "mps" else torch.float64
+            self.names, self.sums = names, torch.zeros_like(losses, dtype=fine).repeat(2, 1)
+        finite = torch.isfinite(losses)
+        self.sums += torch.stack([torch.where(finite, losses, 0), finite])
+
+    def _collect(self) -> None:
+        """Bring the sums to the host; waits for the device."""
+        sums = [] if self.sums is None else self.sums.T.tolist()
+        for name, (total, steps) in zip(self.names, sums, strict=True):
+            before = self.totals[name]
+            self.totals[name] = before[0] + total, before[1] + steps
+        self.names, self.sums = [], None
+
+    def state_dict(self) -> dict[str, tuple[float, float]]:
+        """Name -> (sum, steps) of this process."""
+        self._collect()
+        return dict(self.totals)
+
+    def load_state_dict(self, state: dict[str, tuple[float, float]]) -> None:
+        """Take `state_dict()` back."""
+        self.totals, self.names, self.sums = dict(state), [], None
+
+    def take(self) -> Figures:
+        """The means over the steps of all processes, NaN where none was finite; empty on another
+        rank than 0. A new epoch begins. All processes have to call it."""
+        sums: dict[str, tuple[float, float]] = {}
+        for state in distributed.gathered(self.state_dict()):
+            for name, (total, steps) in state.items():
+                before = sums.get(name, (0.0, 0.0))
+                sums[name] = before[0] + total, before[1] + steps
+        self.load_state_dict({})
+        return {name: total / steps if steps else math.nan for name, (total, steps) in sums.items()}

@@ -13,7 +13,7 @@ from util import distributed
 from util.checkpoints.plan import DiskUse, SavePlan
 from util.checkpoints.state import first_epoch
 from util.errors import begun, say, warn
-from util.record import LossGuide, RunInfo, command_line
+from util.record import LossGuide, RunInfo, Step, command_line
 from util.seed import mix, seed_everything
 from util.trackers import asked_trackers
 from util.training.checkpointer import Checkpointer, resumed_progress
@@ -134,8 +134,9 @@ class Session:
                 self.checkpointer.restore_process(state)
             yield epoch
             self.visualizer.show(self.model, epoch, save=True)
-            rates = self.model.update_learning_rate()
-            self.visualizer.end_epoch(epoch, time.time() - started, *rates)
+            rate, next_rate = self.model.update_learning_rate()
+            step = Step(epoch, self.progress.seen, self.progress.images, rate)
+            self.visualizer.end_epoch(step, time.time() - started, next_rate)
             self.checkpointer.end_epoch(last=epoch == self.last_epoch)
 
     def batches(self, epoch: int) -> Iterator[dict]:
@@ -204,7 +205,9 @@ def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -
         differing=options.differing(),
         networks="\n".join(f"{name}: {net}" for name, net in model.networks().items()),
         resume_command=resume_command(opt),
-        losses=LossGuide(model.loss_names, model.loss_help, model.healthy),
+        losses=LossGuide(
+            model.loss_names, model.loss_help, model.healthy, type(model).loss_weights(opt)
+        ),
         visual_groups=model.visual_groups,
     )
 

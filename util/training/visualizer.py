@@ -10,13 +10,13 @@ from typing import Any
 from util.errors import Stopped, say
 from util.images.convert import tensor2im
 from util.machine import memory, peak_mib
-from util.record import Record, RunInfo, Speed, Step
+from util.record import Record, RunInfo, Speed, Standing, Step
 from util.threads import BackgroundThread
 from util.trackers.base_tracker import Tracker
 from util.trackers.guard import start_trackers
-from util.training.console import Console
+from util.training.console import Console, duration, percent
 from util.training.fixed_sample import FixedSample
-from util.training.log import RunLog
+from util.training.log import EpochMeans, RunLog
 from util.training.summary import how_it_went, weights, where_things_are
 from util.training.types import BaseModel, Loader
 from util.training_page.page import FIXED, TrainingPage
@@ -74,7 +74,9 @@ class Visualizer:
         self.frequencies, self.dataset, self.began = frequencies, dataset, time.perf_counter()
         self.unit: str = dataset.unit if dataset is not None else "images"
         self.row = (resumed or {}).get("row", 0)  # of the last row of pictures that was shown
-        self.console = Console(n_epochs, writes, self.unit)
+        self.means = EpochMeans()
+        self.weights = run.losses.weights
+        self.console = Console(n_epochs, writes, self.unit, self._show_standing)
         self.writer = BackgroundThread()
         self.trackers: list[Tracker] = []
         self.sample: FixedSample | None = None
@@ -110,6 +112,7 @@ class Visualizer:
             before, images: images seen in the run, before and after the step.
         """
         self.writer.check()
+        self.means.add(model.current_losses())
         save = crossed(before, images, self.frequencies.update_html)
         if save or crossed(before, images, self.frequencies.display):
             self.show(model, epoch, save)
@@ -125,11 +128,16 @@ class Visualizer:
         if not self.writes:
             return
         losses, lr = model.get_current_losses(), model.learning_rate()  # waits for the device
-        per_image_s, waited_s = self.console.pace()
-        step = Step(epoch, epoch_images, images, lr)
-        speed = Speed(round(per_image_s, 6), round(waited_s, 6), peak_mib())
-        record = Record(step, losses, speed)
+        record = Record(Step(epoch, epoch_images, images, lr), losses, self._speed(),
+                        weights=self.weights)  # fmt: skip
         self.console.losses(record.to_text(), losses)
+        self._log(record)
+
+    def _speed(self) -> Speed:
+        per_image_s, waited_s = self.console.pace()
+        return Speed(round(per_image_s, 6), round(waited_s, 6), peak_mib())
+
+    def _log(self, record: Record) -> None:
         self.run_log.log(record)
         if self.page is not None:
             self.writer.put(self.page.log, record)
@@ -160,14 +168,34 @@ class Visualizer:
         """Whether pictures go anywhere."""
         return self.page is not None or bool(self.trackers)
 
-    def end_epoch(self, epoch: int, time_s: float, old_lr: float, lr: float) -> None:
-        """A line at the end of an epoch: how long it took, the most memory that was taken so far,
-        and how the learning rate goes on."""
+    def end_epoch(self, step: Step, time_s: float, lr: float) -> None:
+        """At the end of an epoch: the means of its losses, as one record; and a line that tells how
+        long it took, the most memory that was taken so far, how the learning rate goes on, and how
+        far the run is.
+
+        Args:
+            step: the epoch's last one.
+            lr: learning rate of the next epoch.
+        """
+        means, standing = self.means.take(), self.console.standing()
+        if means and self.writes:
+            record = Record(step, means, self._speed(), over_epoch=True, weights=self.weights)
+            self.say(record.to_text())
+            self._log(record)
+        self._show_standing(standing)
         taken = memory(peak=True)
-        parts = [f"end of epoch {epoch} / {self.n_epochs}", f"{time_s:.0f} s"]
+        parts = [f"end of epoch {step.epoch} / {self.n_epochs}", f"{time_s:.0f} s"]
         parts += [f"peak {taken}"] if taken else []
-        parts += [f"learning rate {old_lr:.7f} -> {lr:.7f}"] if lr not in (old_lr, 0.0) else []
+        parts += [f"learning rate {step.lr:.7f} -> {lr:.7f}"] if lr not in (step.lr, 0.0) else []
+        if step.epoch < self.n_epochs:
+            parts += [f"{percent(standing.share)} of the run done"]
+            parts += [f"{duration(standing.left_s)} left"] if standing.left_s is not None else []
         self.say(", ".join(parts))
+
+    def _show_standing(self, standing: Standing) -> None:
+        """Tell an open page how far the run is."""
+        if self.page is not None:
+            self.writer.put(self.page.show_standing, standing)
 
     def __enter__(self) -> Visualizer:
         if self.shows and self.dataset is not None:

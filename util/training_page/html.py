@@ -57,6 +57,7 @@ def _plots(run: RunInfo) -> tags.html_tag:
         tags.div(id="legend"),
         _plot("losses", "losses"),
         _plot("metrics", "metrics", hidden=True),  # until there are any
+        tags.p("Each point is the mean of an epoch.", id="means", cls="dim", hidden=True),
         tags.p(id="span", cls="dim"),
         pair,
         _guide(run),

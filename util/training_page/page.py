@@ -10,7 +10,7 @@ import numpy as np
 from util import atomic
 from util.html import address, to_bytes
 from util.images.convert import save_image
-from util.record import PageRow, Record, RunInfo
+from util.record import PageRow, Record, RunInfo, Standing
 from util.training_page.chunks import CHUNK, Chunks, replace, script
 from util.training_page.curves import ThinnedCurves
 from util.training_page.html import page_html
@@ -52,7 +52,8 @@ class TrainingPage:
         for folder in (self.data, self.web / "images"):
             folder.mkdir(parents=True, exist_ok=True)
         self.epoch, self.n_epochs, self.session = 0, n_epochs, time.time_ns() // 1000
-        self.last: dict[str, dict[str, float | None]] = {}  # the last record, in its parts
+        self.last: dict[str, dict[str, float | None]] = {}  # what each part was last
+        self.standing: Standing | None = None
         self.fixed: dict[str, np.ndarray] = {}  # label -> picture, as it was last written
         self.curves, self.rows = ThinnedCurves(), []
         self.point_chunks, self.row_chunks = Chunks(self.data, "points"), Chunks(self.data, "rows")
@@ -70,11 +71,16 @@ class TrainingPage:
         self.epoch = epoch
         self._write_state("running")
 
+    def show_standing(self, standing: Standing) -> None:
+        """Say how far the training is."""
+        self.standing = standing
+        self._write_state("running")
+
     def log(self, record: Record) -> None:
         """Draw the curves on."""
-        self.last = {part: {name: value if math.isfinite(value) else None
-                            for name, value in figures.items()}
-                     for part, figures in record.parts().items()}  # fmt: skip
+        self.last |= {part: {name: value if math.isfinite(value) else None
+                             for name, value in figures.items()}
+                      for part, figures in record.parts().items() if figures}  # fmt: skip
         made, span = len(self.curves.points), self.curves.span
         self.curves.add(record)
         if span != self.curves.span:
@@ -131,6 +137,7 @@ class TrainingPage:
             "updated_ms": time.time_ns() // 1_000_000,
             "epoch": self.epoch,
             "n_epochs": self.n_epochs,
+            "standing": self.standing and self.standing._asdict(),
             "last": self.last,
             "columns": self.curves.columns,
             "span": self.curves.span,

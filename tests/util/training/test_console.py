@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -26,12 +27,15 @@ PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--n_epochs"
 def clock(monkeypatch):
     """Time that passes as the test says; the line is drawn at every step."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(console, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    ours = SimpleNamespace(perf_counter=lambda: clock.now, strftime=time.strftime)
+    monkeypatch.setattr(console, "time", ours)
     monkeypatch.setattr(LiveLine, "update", LiveLine.refresh)
     return clock
 
 
-def run_epoch(view, clock, steps, epoch=1, batch_size=1, seen=0, step_s=1.0, during=None):
+def run_epoch(
+    view, clock, steps, epoch=1, batch_size=1, seen=0, step_s=1.0, during=None, losses=True
+):
     """An epoch of so many images: half of each step's time is waited for data."""
 
     class Loader:
@@ -45,7 +49,8 @@ def run_epoch(view, clock, steps, epoch=1, batch_size=1, seen=0, step_s=1.0, dur
 
     for step, _ in enumerate(view.batches(Loader(), epoch, batch_size, seen)):
         clock.now += step_s / 2
-        view.losses("a line", LOSSES)
+        if losses:
+            view.losses("a line", LOSSES)
         if during:
             during(step)
 
@@ -136,6 +141,31 @@ def test_lines_where_nothing_can_be_drawn(monkeypatch, clock, capsys):
     assert capsys.readouterr() == ("a line\na line\n", "")
     run_epoch(console.Console(3, False), clock, 2)  # not the process that prints
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_redirected_log_tells_the_time_the_share_done_and_the_time_left(clock, capsys):
+    """User report 17: 96 images, --print_freq 100, and nothing for minutes."""
+    told = []
+    view = console.Console(2, True, told=told.append)
+    run_epoch(view, clock, 96, step_s=5.0, losses=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 8  # after 10 s, and once a minute
+    form = r"\d\d:\d\d:\d\d  epoch 1/2  (\d+)%  run (\d+)%  ETA .*  run ETA .*  5.0 s/img  data 50%"
+    shares = [tuple(map(int, re.fullmatch(form, line).groups())) for line in lines]
+    assert shares[0] == (2, 1) and shares[-1] == (89, 44)
+    assert seconds(lines[-1], "ETA") == 10 * 5 and seconds(lines[-1], "run ETA") == 106 * 5
+    assert [round(standing.share, 2) for standing in told][-1] == 0.45
+    assert told[-1].left_s == pytest.approx(106 * 5)
+    assert console.Console(2, True).standing().left_s is None
+
+
+def test_a_plain_log_says_at_each_epochs_end_how_far_the_run_is(tmp_path, capsys):
+    """User report 17: also where an epoch takes no minute."""
+    flags = ["--dataroot", make_aligned(tmp_path / "pairs"), "--name", "a", *PIX2PIX]
+    run_train(*flags, "--n_epochs", 2)
+    ends = [line for line in capsys.readouterr().out.splitlines() if line.startswith("end of")]
+    assert re.search(r", 50% of the run done, \d+:\d\d left$", ends[0])
+    assert "left" not in ends[1]
 
 
 @pytest.mark.parametrize("why", ["dumb", "piped"])

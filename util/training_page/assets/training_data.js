@@ -109,6 +109,13 @@ function ago(ms) {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }
 
+function duration(seconds) {
+  const all = Math.round(seconds), hours = Math.floor(all / 3600);
+  if (hours >= 100) return `${Math.floor(hours / 24)}d ${String(hours % 24).padStart(2, "0")}h`;
+  const [minutes, rest] = [Math.floor(all / 60) % 60, all % 60].map((part) => String(part).padStart(2, "0"));
+  return hours ? `${hours}:${minutes}:${rest}` : `${Number(minutes)}:${rest}`;
+}
+
 const perSecond = (time, data) => (time > 0 ? 1 / (time + (data ?? 0)) : null);
 
 function drawState() {
@@ -117,8 +124,12 @@ function drawState() {
   const word = element("span", { className: `word ${silent ? "silent" : news.state}` });
   word.textContent = silent ? "silent: still running?" : news.state;
   const parts = [word, element("span", {}, `epoch ${epoch} of ${n_epochs}`)];
-  const done = news.state === "finished" ? n_epochs : Math.max(0, epoch - 1);
-  parts.push(element("progress", { max: n_epochs, value: done }));
+  const done = news.state === "finished" ? 1 : news.standing?.share ?? Math.max(0, epoch - 1) / n_epochs;
+  parts.push(element("progress", { max: 1, value: done }));
+  parts.push(element("span", {}, `${Math.floor(100 * done + 1e-9)}% done`));
+  const left = news.standing?.left_s;
+  if (news.state === "running" && left != null)
+    parts.push(element("span", {}, `about ${duration(Math.max(0, left - silence / 1000))} left`));
   const pace = perSecond(last.speed?.time_s, last.speed?.data_s);
   if (pace) parts.push(element("span", {}, `${short(pace)} images/s`));
   const when = new Date(news.updated_ms).toLocaleString();

@@ -40,7 +40,7 @@ function drawPlots() {
     values: column(wanted, name),
   }));
   [xs, epochs] = [column("step", "images"), column("step", "epoch")];
-  curves = curvesOf("losses");
+  curves = lossCurves(curvesOf("losses"), curvesOf("means"));
   metricPlot.curves = curvesOf("metrics").map((curve) => ({ ...curve, smooth: curve.values, sparse: true }));
   const lr = { name: "learning rate", colour: COLOURS[0], values: column("step", "lr") };
   const time = column("speed", "time_s"), data = column("speed", "data_s");
@@ -54,6 +54,17 @@ function drawPlots() {
   drawLegend();
   drawMetricNames();
   redraw();
+}
+
+// The losses of single steps, or the means of epochs where there are more of these: of a run that is
+// small, or logs seldom. Lines of the other kind are no gaps in a curve.
+function lossCurves(steps, means) {
+  const count = (found) => Math.max(0, ...found.map(({ values }) => values.filter((v) => v !== null).length));
+  const chosen = count(means) > count(steps) ? means : steps, other = chosen === steps ? means : steps;
+  const skipped = xs.map((_, i) => other.some(({ values }) => values[i] !== null));
+  byId("means").hidden = chosen !== means || !means.length;
+  return chosen.map((curve) => ({ ...curve, skipped, dots: chosen === means,
+    part: chosen === means ? "means" : "losses" }));
 }
 
 // Whether a linear scale would press some of the curves flat against its floor.
@@ -77,12 +88,12 @@ function smoothed(values, weight) {
 function drawLegend() {
   const legend = byId("legend");
   const made = new Map([...legend.children].map((button) => [button.dataset.curve, button]));
-  legend.replaceChildren(...curves.map(({ name, colour, values }) => {
+  legend.replaceChildren(...curves.map(({ name, colour, values, part }) => {
     const button = made.get(name) ?? element("button", { type: "button" }, name, element("b"));
     button.dataset.curve = name;
     button.style.setProperty("--curve", colour);
     button.setAttribute("aria-pressed", String(!hidden.has(name)));
-    button.lastChild.textContent = short(news.last.losses?.[name] ?? values.at(-1));
+    button.lastChild.textContent = short(news.last[part]?.[name] ?? values.findLast((v) => v !== null));
     button.onclick = () => {
       if (!hidden.delete(name)) hidden.add(name);
       drawLegend();
@@ -169,9 +180,10 @@ function drawPlot(plot, log) {
     const place = Math.max(52, x(value));
     parts.push(shape("text", { x: place, y: height - 8, "text-anchor": anchor }, short(value)));
   }
-  for (const { name, colour, dash, values, smooth, sparse } of plot.curves) {
+  for (const { name, colour, dash, values, smooth, sparse, dots, skipped } of plot.curves) {
     for (const [kind, line] of [["raw", values], ["smooth", smooth]]) {
-      const kinds = sparse ? `${kind} sparse` : kind, drawn = pathOf(line, x, y, log, sparse, kind);
+      const dotted = (sparse || dots) && kind === "raw", kinds = sparse || dots ? `${kind} sparse` : kind;
+      const drawn = pathOf(line, x, y, log, (i) => sparse || skipped?.[i], dotted);
       const path = shape("path", { class: kinds, d: drawn, "stroke-dasharray": dash ?? "" });
       path.dataset.curve = name;
       path.style.setProperty("--curve", colour);
@@ -181,10 +193,9 @@ function drawPlot(plot, log) {
   svg.replaceChildren(...parts);
 }
 
-// Values that are missing are gaps; between those that are measured now and then (sparse) there is a
-// line, and a dot at each.
-function pathOf(values, x, y, log, sparse = false, kind = "smooth") {
-  const dots = sparse && kind === "raw";
+// Values that are missing are gaps, but where `bridged(i)` says that none was to be expected; as dots,
+// or as a line through all.
+function pathOf(values, x, y, log, bridged, dots) {
   let drawn = "", gap = true;
   values.forEach((value, i) => {
     const missing = value === null || (log && value <= 0);
@@ -192,7 +203,7 @@ function pathOf(values, x, y, log, sparse = false, kind = "smooth") {
       drawn += `${gap || dots ? "M" : "L"}${x(xs[i]).toFixed(1)} ${y(value).toFixed(1)}`;
       if (dots) drawn += "h0.01";
       gap = false;
-    } else if (!sparse) gap = true;
+    } else if (!bridged(i)) gap = true;
   });
   return values.length === 1 && drawn ? drawn + "h0.01" : drawn;
 }
