@@ -10,7 +10,6 @@ variables, session, standard streams, and the signals at their defaults.
 import importlib
 import json
 import os
-import runpy
 import select
 import signal
 import socket
@@ -86,13 +85,14 @@ def become(wanted: dict, streams: list[int]) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     sys.argv = wanted["argv"]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
     exec(wanted["before"], {})  # in this process, before the script
-    run.append(wanted["argv"][0])
 
-
-run: list[str] = []
 
 if __name__ == "__main__":
     serve(sys.argv[1])
-    # Here, outside every function, so that the script ends as any script does.
-    runpy.run_path(run[0], run_name="__main__")
+    # Here, outside every function, as the main module: so it ends as any script does.
+    __file__ = sys.argv[0]
+    with open(__file__) as script:
+        code = compile(script.read(), __file__, "exec")
+    exec(code)

@@ -1,8 +1,7 @@
 """Batches depend on (seed, epoch, index) alone."""
 
 import random
-import subprocess
-import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from data.loader import EpochSampler, Loader, Order, Reading
-from tests.helpers import ROOT, environment
+from tests.processes import Process
 from util.errors import BadImage, UserError
 
 
@@ -113,6 +112,12 @@ def test_sizes_that_do_not_stack_are_told():
         epoch_of(loader(Sizes(), shuffle=False), 1)
 
 
+def run_as_script(code: str) -> int:
+    """Its exit status."""
+    Path("script.py").write_text(code)
+    return Process(Path("script.py"), cwd=Path.cwd()).wait()
+
+
 def test_a_script_may_end_with_its_loader_in_hand():
     script = """
 from tests.data.test_loader import loader
@@ -121,8 +126,7 @@ batches = iter(kept)
 next(batches)
 kept.loader._iterator._workers_done_event.shared._cond.acquire()  # as one that was killed
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment())
-    assert done.returncode == 0
+    assert run_as_script(script) == 0
 
 
 def test_steps_are_counted_apart_from_images():
@@ -184,5 +188,4 @@ with warnings.catch_warnings():
 one_line_errors(lambda argv: 0)()
 assert silenced() == (False, True, logging.CRITICAL), silenced()
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment())
-    assert done.returncode == 0
+    assert run_as_script(script) == 0

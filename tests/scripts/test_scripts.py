@@ -2,48 +2,76 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
 from scripts import demo, demo_style
 from tests.helpers import ROOT, pictures, script
+from tests.processes import Process
 
 make_demo_data = script("datasets/make_demo_data.py")
 
 
-def test_demo_data_is_the_same_at_every_call(tmp_path):
-    assert make_demo_data.main(["--out", str(tmp_path / "a")]) == 0
-    make_demo_data.main(["--out", str(tmp_path / "b")])
-    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.png"))
+@pytest.fixture(scope="module")
+def demo_data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    assert make_demo_data.main(["--out", str(folder)]) == 0
+    return folder
+
+
+def test_demo_data_is_the_same_at_every_call(tmp_path, demo_data):
+    make_demo_data.main(["--out", str(tmp_path)])
+    files = sorted(p.relative_to(demo_data) for p in demo_data.rglob("*.png"))
     assert len(files) > 300
     for file in files:
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+        assert (demo_data / file).read_bytes() == (tmp_path / file).read_bytes()
 
 
-def test_train_and_test_come_from_different_photographs(tmp_path):
-    make_demo_data.main(["--out", str(tmp_path)])
+def test_train_and_test_come_from_different_photographs(demo_data):
     for train, test in (("edges2photo/train", "edges2photo/test"), ("photos/train", "photos/test"),
                         ("photo2sepia/trainA", "photo2sepia/testA"),
                         ("photo2sepia/trainB", "photo2sepia/testB")):  # fmt: skip
         sources = [
-            {p.stem.rstrip("0123456789_") for p in (tmp_path / f).iterdir()} for f in (train, test)
+            {p.stem.rstrip("0123456789_") for p in (demo_data / f).iterdir()} for f in (train, test)
         ]
         assert sources[0] and sources[1] and not sources[0] & sources[1]
-    pair = Image.open(next((tmp_path / "edges2photo" / "train").iterdir()))
+    pair = Image.open(next((demo_data / "edges2photo" / "train").iterdir()))
     assert pair.size == (256, 128)
 
 
-def test_the_demo_ends_with_a_page(tmp_path, capfd):
+@pytest.fixture
+def commands(monkeypatch, demo_data):
+    """The demos' commands, in processes that have torch already; with data that is there already,
+    and a part of it for training."""
+
+    def run(command):
+        _, script, *argv = map(str, command)
+        if Path(script).name == "make_demo_data.py":
+            shutil.copytree(demo_data, argv[argv.index("--out") + 1])
+            return SimpleNamespace(returncode=0)
+        process = Process(script, *argv, cwd=Path.cwd())
+        out, err = process.communicate()
+        print(out, err)
+        return SimpleNamespace(returncode=process.returncode)
+
+    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(demo, "TRAIN", demo.TRAIN + " --max_dataset_size 12")
+
+
+def test_the_demo_ends_with_a_page(tmp_path, commands, capfd):
     assert demo.main(["--out", str(tmp_path), "--epochs", "1"]) == 0
     results = tmp_path / "results" / demo.NAME / "test_latest"
     assert str(results / "index.html") in capfd.readouterr().out
     assert len(pictures(results)) == 3 * 40
 
 
-def test_the_style_demo_ends_with_a_picture_and_says_what_weights_it_had(tmp_path, capfd):
+def test_the_style_demo_ends_with_a_picture_and_says_what_weights_it_had(tmp_path, commands, capfd):
     quick = ["--image_size", "64", "--n_evaluations", "10"]
     assert demo_style.main(["--out", str(tmp_path), *quick]) == 0
     text = capfd.readouterr().out
