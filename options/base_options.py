@@ -15,16 +15,9 @@ from typing import Any
 
 import data
 import models
-from options import checks, counts, former_flags, runs
+from options import checks, counts, former_flags, runs, saved
 from options.lives import Life
 from options.parser import OptionParser
-from options.saved import (
-    load_config,
-    option_table,
-    options_of,
-    plain_values,
-    save_options,
-)
 from options.shared_flags import add_shared_flags
 from util import distributed
 from util.atomic import check_readable
@@ -165,7 +158,8 @@ class BaseOptions(ABC):
         self.words = [word for word in argv if word not in ("-h", "--help")]
         with parser.before_plugins():
             given = parser.explicit(self.words)[0]
-            self.configs = configs = {file: load_config(file) for file in given.get("config", [])}
+            files = given.get("config", [])
+            self.configs = configs = {file: saved.load_config(file) for file in files}
             early = {}
             for file, values in configs.items():
                 known = {key: value for key, value in values.items() if key in parser.flags()}
@@ -197,8 +191,7 @@ class BaseOptions(ABC):
         if not early["suffix"]:
             check_readable(place / name / "train_opt.yaml", f"--name {name}")
         needed = self.isTrain and not given.get("config")
-        read = {f.name: options_of(f, needed) for f in sorted(place.glob(pattern)) if f.is_dir()}
-        found = {folder: options for folder, options in read.items() if options is not None}
+        found = saved.options_in(place, pattern, needed)
         if early["suffix"]:  # {flag}s in it are filled in with values that the flags may not tell
             wanted = [name, early["suffix"]]
             found = {
@@ -310,7 +303,7 @@ class BaseOptions(ABC):
 
     def describe(self, all_options: bool = False) -> str:
         """A table of the options; without all_options only those that differ from the default."""
-        return option_table(self.values, self.builtin, self.set_by, all_options)
+        return saved.option_table(self.values, self.builtin, self.set_by, all_options)
 
     def differing(self) -> list[tuple[str, str, str]]:
         """(flag, value, default) of the run's options that differ from the default."""
@@ -322,7 +315,7 @@ class BaseOptions(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""
-        save_options(Path(folder), f"{self.command}_opt", self.saved(), self.describe(True))
+        saved.save_options(Path(folder), f"{self.command}_opt", self.saved(), self.describe(True))
 
     def saved(self) -> dict[str, Any]:
         """Flag -> value, as a file or a checkpoint of the run has them."""
@@ -332,7 +325,7 @@ class BaseOptions(ABC):
                 return self.text[flag, repr(value)]
             return [as_given(flag, v) for v in value] if type(value) is list else value
 
-        return plain_values(
+        return saved.plain_values(
             {flag: as_given(flag, v) for flag, v in self.values.items() if self.lives[flag].saved}
         )
 

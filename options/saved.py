@@ -255,6 +255,13 @@ def options_of(run_dir: Path, needed: bool = False) -> dict[str, Any] | None:
     return None
 
 
+def options_in(place: Path, pattern: str, needed: bool = False) -> dict[str, dict[str, Any]]:
+    """Name of a run's folder -> its options, of those that match a pattern; see `options_of`."""
+    folders = [folder for folder in sorted(place.glob(pattern)) if folder.is_dir()]
+    found = {folder.name: options_of(folder, needed) for folder in folders}
+    return {name: options for name, options in found.items() if options is not None}
+
+
 def file_of(run_dir: Path, spare: Path) -> Path | None:
     """A file of the run's options for `--config`: its own, or where that is no good one in the
     folder `spare`; None for a folder without options. Raises UserError as `options_of`."""
