@@ -188,8 +188,10 @@ def page_rows(run: Path) -> list[list]:
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
-    """File name -> content of the pictures in a results folder."""
-    return {f.name: f.read_bytes() for f in sorted((folder / "images").iterdir())}
+    """File, relative to images/, -> content of the pictures in a results folder."""
+    root = folder / "images"
+    files = (file for file in sorted(root.rglob("*")) if file.is_file())
+    return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
 
 def environment() -> dict[str, str]:
