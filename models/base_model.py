@@ -16,7 +16,7 @@ from models.generators import GENERATORS, check_generator_size, check_image_size
 from models.schedulers import make_scheduler, schedule_settings
 from models.stateful import StatefulModel
 from util import distributed
-from util.checkpoints.state import first_epoch
+from util.checkpoints.state import first_epoch, taking_up
 from util.checkpoints.transfer import transfer
 from util.direction import oriented
 from util.distributed import average_gradients
@@ -264,7 +264,8 @@ class BaseModel(StatefulModel, ABC):
         settings["epoch_count"] = first_epoch(state, opt.epoch_count, opt.epoch_count_given)
         self.schedulers = [make_scheduler(each, **settings) for each in self.optimizers]
         if state is not None and "model" in state:
-            self.load_state_dict(state.pop("model"))
+            with taking_up(self.save_dir, state):
+                self.load_state_dict(state.pop("model"))
         elif opt.continue_train:
             warn(
                 f"{self.save_dir}: weights only, no training state; optimizers, image pools "

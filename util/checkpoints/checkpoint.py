@@ -134,7 +134,9 @@ def find_checkpoint(
         wanted = [c for c in wanted if c.files][:1] or wanted
     for checkpoint in wanted:
         needed = None if files is None else [name for name in files if name in checkpoint.files]
-        damage = checkpoint.damage(needed) or _mixed(checkpoint, label, needed, run_dir)
+        damage = checkpoint.damage(needed)
+        if checkpoint is wanted[0] and not damage:  # what is published is of the newest
+            damage = _mixed(checkpoint, label, needed, run_dir)
         if training and not damage:
             damage = checkpoint.wrong_state()
         if not damage:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from util import atomic
+from util.lazy import torch
 from util.tensors import all_finite, tensors_in
 
 PROGRESS = ("epoch", "seen", "images", "size")  # see util.training.checkpointer
+RANDOM = {"python", "numpy", "torch", "cuda"}  # see util.seed
 STATE = {"progress": dict, "model": dict, "local": list, "view": dict}  # key -> type
 
 
@@ -40,6 +42,16 @@ def _is_progress(progress: Any) -> bool:
     return all(type(number) is int and number >= 0 for number in numbers)
 
 
+def _is_local(part: Any) -> bool:
+    """Whether it is what one process of a training has: pools and random numbers."""
+    kept = [part.get(key) for key in ("model", "random")] if isinstance(part, dict) else [None]
+    if not all(isinstance(each, dict) for each in kept) or not kept[1].keys() >= RANDOM:
+        return False
+    python, numpy, of_torch = (kept[1][key] for key in ("python", "numpy", "torch"))
+    lists = all(isinstance(each, list) and len(each) >= 3 for each in (python, numpy))
+    return lists and isinstance(of_torch, torch.Tensor) and of_torch.dtype == torch.uint8
+
+
 def wrong_in_progress(progress: dict) -> str:
     """What is wrong with the position of a training; empty if nothing is."""
     if missing := [key for key in PROGRESS if key not in progress]:
@@ -58,8 +70,9 @@ def wrong_in_state(state: Any) -> str:
             return f"{key!r} is {type(state[key]).__name__}"
     if wrong := wrong_in_progress(state["progress"]):
         return wrong
-    known = ({"model", "random"} <= part.keys() for part in state["local"] if type(part) is dict)
-    if not state["local"] or sum(known) < len(state["local"]):
+    if not _is_progress(state["view"]):
+        return "'view' accepts whole numbers from 0 up"
+    if not state["local"] or not all(map(_is_local, state["local"])):
         return "'local' is not a list of what each process has"
     if not all_finite(tensors_in(state["model"])):
         return "holds numbers that are not finite"

@@ -7,11 +7,16 @@ Networks and optimizers have `state_dict`s of their own. Besides these a step ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from util.errors import UserError
 from util.lazy import lr_scheduler, nn, torch
 from util.tensors import with_tensors
+
+MOMENTS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg"}  # of a weight's shape
 
 
 def stateful_parts(owner: object) -> dict[str, Any]:
@@ -51,6 +56,23 @@ def restore_point(model: Any) -> Callable[[], None]:
     return restore
 
 
+@contextlib.contextmanager
+def taking_up(run_dir: str | Path, state: dict) -> Iterator[None]:
+    """Around what takes a training state up: one of an unexpected form ends in one line, before
+    anything is written."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        folder = Path(run_dir, "snapshots", f"{state['checkpoint']:04d}")
+        why = f"{type(e).__name__}: {e}".splitlines()[0][:120]
+        raise UserError(
+            f"{folder}: its training state does not fit this training ({why}); move that folder "
+            "away to go on from the checkpoint before, or choose another one by --epoch"
+        ) from e
+
+
 def first_epoch(state: dict | None, epoch_count: int, given: bool) -> int:
     """The epoch that a training begins with: that of the state which it goes on from, or
     `epoch_count` where there is none, or where somebody gave it."""
@@ -66,6 +88,10 @@ def load_optimizers(optimizers: list[torch.optim.Optimizer], states: list[dict])
             for group in optimizer.param_groups
         ]
         optimizer.load_state_dict(state)
+        for weight, kept in optimizer.state.items():
+            for name, value in kept.items() if isinstance(kept, dict) else ():
+                if name in MOMENTS and getattr(value, "shape", None) != weight.shape:
+                    raise ValueError(f"{name} is not of the shape of its weight")
         for group, settings in zip(optimizer.param_groups, fresh, strict=True):
             group.pop("initial_lr", None)
             group.update(settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 from util import distributed
 from util.checkpoints.checkpoint import LATEST, list_checkpoints, save_checkpoint
 from util.checkpoints.plan import SavePlan
+from util.checkpoints.state import taking_up
 from util.errors import CANNOT_WRITE, NonFinite, SaveError, Stopped, UserError, say, warn
 from util.lazy import torch
 from util.record import RunInfo
@@ -115,7 +116,8 @@ class Checkpointer:
                 of that.
         """
         if "local" in state:
-            self._restore_local(state["local"])
+            with taking_up(self.run.folder, state):
+                self._restore_local(state["local"])
         newest = next(iter(list_checkpoints(self.run.folder)), None)
         older = newest is not None and newest.number != self.resumed_from
         if distributed.highest(int(older))[0]:
