@@ -6,7 +6,7 @@ A and B hold one sub-folder per split (train, val, test), and AB gets the same; 
 directly. Partners have equal names, or names that end in _A and _B: 1.jpg and 1.png, 1_A.jpg and
 1_B.jpg (these become 1.jpg). They must be of one size.
 
-A combined file has the extension of both, or .png if they differ; JPEG is written with quality 95
+A combined file has the extension of both, or .png if they differ, or would lose colours (GIF); JPEG is written with quality 95
 and full colour resolution. Rotation noted by a camera is applied, transparency becomes white. What
 cannot work is told before anything is written. 16-bit and float images are refused, since they
 would be cut to 8 bits; --dataset_mode aligned reads separate folders trainA and trainB as well.
@@ -31,6 +31,7 @@ from scripts.tool import (
     save_picture,
 )
 from util.errors import UserError, one_line_errors, say
+from util.images.pillow_format import PillowFormat
 from util.images.read import load_image
 
 APART = (
@@ -86,7 +87,7 @@ def check(A: str, B: str) -> None:
 def combined_name(A: str, B: str, fold_A: str) -> str:
     """Below the folder of the split: what the partners' names have in common."""
     ending = os.path.splitext(A)[1]
-    same = ending.lower() == os.path.splitext(B)[1].lower()
+    same = ending.lower() == os.path.splitext(B)[1].lower() not in PillowFormat.extensions
     return stem_key(A, fold_A) + (ending if same else ".png")
 
 

@@ -37,7 +37,7 @@ from bs4 import BeautifulSoup
 from util.downloads import download, published, web
 from util.downloads import records as download_records
 from util.downloads.download import Fetched
-from util.downloads.unpack import unpack
+from util.downloads.unpack import refuse_without_images, unpack
 from util.downloads.web import PATIENCE, Patience
 from util.errors import (
     CANNOT_WRITE,
@@ -180,6 +180,7 @@ class GetData:
             return (folder / "latest_net_G.pth").is_file()
         if not folder.is_dir() or not any(folder.iterdir()):
             return False
+        refuse_without_images(folder, f"{_typed(folder)} is there (delete it to get it anew)")
         key, records = self.shelf.file(name), download_records.read(folder.parent)
         others = {shelf.file(name) for shelf in published.DATA_SETS.values()} - {key}
         if key not in records and (other := others & records.keys()):
@@ -230,6 +231,7 @@ class GetData:
         if root.exists():
             shutil.rmtree(root)  # of a process that was killed
         unpack(archive, root)
+        refuse_without_images(root, archive.name)
         inside = [path for path in root.iterdir() if not path.name.startswith((".", "__MACOSX"))]
         return inside[0] if len(inside) == 1 and inside[0].is_dir() else root
 

@@ -8,11 +8,13 @@ import shutil
 import stat
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from util.errors import UserError
+from util.images.formats import extensions, how_to_convert
 
 MAX_ENTRIES = 500_000
 MAX_RATIO = 20  # unpacked to packed bytes; photographs hardly shrink
@@ -60,6 +62,30 @@ def unpack(archive: Path, folder: Path, max_entries: int = MAX_ENTRIES) -> None:
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def refuse_without_images(folder: Path, name: str) -> None:
+    """Raise UserError, with what there is instead, if no file below a folder is an image.
+
+    Args:
+        name: that the folder is known by.
+    """
+    others: Counter[str] = Counter()
+    for _, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if not each.startswith((".", "__MACOSX"))]
+        for file in files:
+            extension = os.path.splitext(file)[1].lower()
+            if extension in extensions() and not file.startswith("."):
+                return
+            others[extension or "without extension"] += 1
+    kinds = [
+        f"{count} file{'s' * (count > 1)} {kind}{how_to_convert(kind)}"
+        for kind, count in others.most_common(5)
+    ]
+    raise UserError(
+        f"{name}: no image in it: {'; '.join(kinds) or 'it is empty'}; accepted: "
+        f"{' '.join(extensions())}"
+    )
 
 
 def _entries(archive: Path, folder: Path, limit: int) -> Iterator[Entry]:

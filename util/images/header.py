@@ -11,7 +11,7 @@ from PIL import Image
 
 from util.atomic import not_regular
 from util.errors import BadImage
-from util.images.formats import format_of
+from util.images.formats import format_of, how_to_convert
 
 MAX_PIXELS = 178_000_000  # of one image; beyond, a small file may unpack to all of the memory
 MAX_BYTES = 1 << 30  # of its values, for more than three channels and deeper ones
@@ -82,7 +82,9 @@ def read_header(path: str, data: bytes | None = None) -> Header:
         except Exception as error:  # decoders raise anything over damaged bytes
             if isinstance(error, MemoryError) or getattr(error, "errno", None):
                 raise
-            raise BadImage(path, f"cannot be read as an image ({_reason(file, error)})") from error
+            other = how_to_convert(os.path.splitext(path)[1].lower())
+            why = f"cannot be read as an image ({_reason(file, error)})"
+            raise BadImage(path, why + other) from error
     width, height = header.size
     size = width * height * header.channels * np.dtype(header.dtype).itemsize
     if width * height > MAX_PIXELS or size > MAX_BYTES:

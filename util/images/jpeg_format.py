@@ -14,7 +14,7 @@ class JpegFormat(DirectFormat):
     """Decoded strictly: Pillow shows a damaged middle as grey blocks."""
 
     kind = "jpeg"
-    extensions = (".jpg", ".jpeg")
+    extensions = (".jpg", ".jpeg", ".jpe", ".jfif")
     signatures = (b"\xff\xd8\xff",)
     pillow_class = staticmethod(JpegImagePlugin.jpeg_factory)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
 import os
 import struct
@@ -9,8 +11,9 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
-from PIL import BmpImagePlugin, Image, PpmImagePlugin, WebPImagePlugin
+from PIL import BmpImagePlugin, Image, PpmImagePlugin, WebPImagePlugin, features
 
+from util.errors import warn
 from util.images.formats import Format
 from util.images.header import MAX_PIXELS, ORIENTATION, Header
 
@@ -19,18 +22,32 @@ CHANNELS = {"1": 1, "L": 1, "LA": 2, "La": 2, "PA": 4, "RGBA": 4, "RGBa": 4}  # 
 NOT_OF_IT = (SyntaxError, IndexError, TypeError, struct.error)
 
 
+HEIF = importlib.util.find_spec("pillow_heif") is not None  # a package that adds it to Pillow
+_said: list[str] = []  # once is enough
+
+
 class PillowFormat(Format):
-    """Any format that Pillow finds out for itself."""
+    """Any format that Pillow finds out for itself; of an animation the first frame is read."""
 
     kind = "pillow"
+    extensions = (
+        ".gif",
+        *([".avif"] if features.check("avif") else []),
+        *([".heic", ".heif", ".hif"] if HEIF else []),
+    )
 
     def opened(self, file: BinaryIO) -> Image.Image:
         """Pillow's image of a file, not decoded yet."""
+        if HEIF:
+            importlib.import_module("pillow_heif").register_heif_opener()
         return Image.open(file)
 
     def header(self, file: BinaryIO) -> Header:
         """Pillow's, and what its mode leaves out."""
         with self.opened(file) as image:
+            if image.format in ("GIF", "AVIF") and image.is_animated and not _said:
+                _said.append(image.format)
+                warn(f"{image.format} with several frames: the first is read; so it is with others")
             if self.cuts(image):
                 return self.deep_header(image)
             self.check_length(image, file)
@@ -98,7 +115,7 @@ class NetpbmFormat(DirectFormat):
     """PBM, PGM and PPM, plain and raw."""
 
     kind = "ppm"
-    extensions = (".ppm", ".pgm", ".pbm")
+    extensions = (".ppm", ".pgm", ".pbm", ".pnm")
     signatures = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
     pillow_class = PpmImagePlugin.PpmImageFile
 

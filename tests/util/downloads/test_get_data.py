@@ -423,6 +423,18 @@ def test_passwords_in_an_address_are_not_kept(server, capfd):
     assert "secret" not in record + "".join(capfd.readouterr()) and server.url in record
 
 
+def test_an_archive_without_images_is_not_ready(server, capfd):
+    """Fault 106: nothing of it is left, and a folder that an earlier version left is not ready."""
+    server.files[URL] = zipped({"readme.txt": b"moved", "scans/1.dcm": b"x"})
+    line = error_of(capfd, "cyclegan", "maps", "--mirror", server.url, code=1)
+    assert "maps.zip: no image in it: 1 file .txt; 1 file .dcm (DICOM" in line
+    assert everything() in ([], ["datasets"])
+    Path("datasets/maps").mkdir(parents=True)
+    Path("datasets/maps/readme.txt").touch()
+    line = error_of(capfd, "cyclegan", "maps", "--mirror", server.url, code=2)
+    assert "no image in it" in line and "delete it" in line and "ready" not in line
+
+
 def test_a_file_that_changed_since_the_first_download_is_refused(server, capfd):
     get(server)
     shutil.rmtree("datasets/maps")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from util.downloads import unpack as unpack_module
-from util.downloads.unpack import unpack
+from util.downloads.unpack import refuse_without_images, unpack
 from util.errors import UserError
 
 FILES = {"maps/train/1.jpg": b"\xff\xd8" * 900, "maps/train/2.jpg": b"two", "maps/val/1.jpg": b""}
@@ -234,3 +234,14 @@ def test_an_old_python_is_told_in_one_line(room, monkeypatch):
     monkeypatch.setattr(unpack_module.platform, "python_version", lambda: "3.11.3")
     line = "^Python 3.11.3: archives need 3.11.4 or newer$"
     assert_refused(make_tar(room / "a.tar", ("x", b"1")), line)
+
+
+def test_a_data_set_without_images_is_refused(tmp_path):
+    """Fault 106: it is told what is there instead."""
+    for file in ("readme.txt", "scan/1.dcm", "scan/2.dcm", ".hidden.png", "__MACOSX/1.png"):
+        (tmp_path / "D" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "D" / file).touch()
+    with pytest.raises(UserError, match=r"D: no image in it: 2 files \.dcm \(DICOM.*1 file.*\.txt"):
+        refuse_without_images(tmp_path / "D", "D")
+    (tmp_path / "D" / "scan" / "3.PNG").touch()
+    refuse_without_images(tmp_path / "D", "D")
