@@ -64,6 +64,14 @@ def parse_rule(text: str) -> Rule | None:
     return Rule(before, after)
 
 
+def needed_rule(text: str | None) -> Rule | None:
+    """The rule of a tool's `--pairs`, where one is given; UserError for anything else."""
+    rule = parse_rule(text or "")
+    if text and rule is None:
+        raise UserError(f"--pairs {text}: accepted: a rule, as '*_in:*_out' or '*:*'")
+    return rule
+
+
 def suggest(A_paths: list[str], A_folder: str, B_paths: list[str], B_folder: str) -> Rule | None:
     """The rule by which most images have a partner; None if there is none."""
     rules = [Rule(), _by_affixes(A_paths, B_paths)]

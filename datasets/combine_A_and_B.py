@@ -6,10 +6,11 @@ A and B hold one sub-folder per split (train, val, test), and AB gets the same; 
 directly. Partners have equal names, or names that end in _A and _B: 1.jpg and 1.png, 1_A.jpg and
 1_B.jpg (these become 1.jpg). They must be of one size.
 
-A combined file has the extension of both, or .png if they differ, or would lose colours (GIF); JPEG is written with quality 95
-and full colour resolution. Rotation noted by a camera is applied, transparency becomes white. What
-cannot work is told before anything is written. 16-bit and float images are refused, since they
-would be cut to 8 bits; --dataset_mode aligned reads separate folders trainA and trainB as well.
+A combined file has the extension of both, or .png if they differ, or would lose colours (GIF);
+JPEG is written with quality 95 and full colour resolution. Rotation noted by a camera is applied,
+transparency becomes white. What cannot work is told before anything is written. 16-bit and float
+images are refused, since they would be cut to 8 bits; --dataset_mode aligned reads separate folders
+trainA and trainB as well. --pairs '*_in:*_out' says how names of partners differ otherwise.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import _root
 
 from data.image_folder import is_image_file, some_images, subfolders
 from data.order import in_order
+from data.pair_rules import Rule, needed_rule
 from data.pairs import pair_by_stem, stem_key
 from scripts.tool import (
     ToolParser,
@@ -46,6 +48,7 @@ def parser() -> ToolParser:
     parser.add_argument("--fold_B", required=True, help="folder of the right pictures")
     parser.add_argument("--fold_AB", required=True, help="where the combined ones go")
     parser.add_argument("--num_imgs", type=int, help="so many pairs per split at most; all")
+    parser.add_argument("--pairs", metavar="RULE", help="how names differ, as '*_in:*_out'")
     parser.add_argument(
         "--use_AB", action="store_true", help="accepted; endings _A and _B are always understood"
     )
@@ -69,10 +72,10 @@ def splits(A: str, B: str) -> list[str]:
     return in_order(in_A)
 
 
-def pairs_of(A: str, B: str) -> list[tuple[str, str]]:
+def pairs_of(A: str, B: str, rule: Rule | None = None) -> list[tuple[str, str]]:
     """Of one split, sorted."""
     A_paths, B_paths = (some_images(folder) for folder in (A, B))
-    return pair_by_stem(A_paths, A, B_paths, B)
+    return pair_by_stem(A_paths, A, B_paths, B, rule=rule)
 
 
 def check(A: str, B: str) -> None:
@@ -103,12 +106,12 @@ def combine(A: str, B: str, AB: Path) -> None:
 
 def plan(args: argparse.Namespace) -> dict[str, list[tuple[str, str, Path]]]:
     """Split -> (A, B, combined file), all checked."""
-    jobs = {}
+    jobs, rule = {}, needed_rule(args.pairs)
     for split in splits(args.fold_A, args.fold_B):
         A, B, AB = (os.path.join(f, split) for f in (args.fold_A, args.fold_B, args.fold_AB))
         for folder in (args.fold_A, args.fold_B):
             refuse_inside(AB, folder, "--fold_AB")
-        pairs = pairs_of(A, B)[: args.num_imgs]
+        pairs = pairs_of(A, B, rule)[: args.num_imgs]
         for pair in pairs:
             check(*pair)
         jobs[split] = [(*pair, Path(AB, combined_name(*pair, A))) for pair in pairs]

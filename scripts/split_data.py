@@ -8,9 +8,9 @@ The first writes train, val and test into the output folder, the second trainA, 
 as well as 0.8 0.1 0.1; they are met nearly, the better the more images there are.
 
 An image's name alone decides, the path below its folder without extension and without _A or _B: so
-images that are added later move no other, and partners come to the same split. The same command
-again adds what is new. A file that is there with other content, or in another split, is refused
-before anything is written.
+images that are added later move no other, and partners come to the same split (--pairs says how
+their names differ otherwise: '*_in:*_out'). The same command again adds what is new. A file that is
+there with other content, or in another split, is refused before anything is written.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from pathlib import Path
 import _root
 
 from data.image_folder import some_images
+from data.layout import near_rule
+from data.pair_rules import Rule, needed_rule
 from data.pairs import stem_key
 from scripts.tool import ToolParser, for_each, refuse_inside, write
 from util import atomic
@@ -49,6 +51,7 @@ def parser() -> ToolParser:
         metavar=("TRAIN", "VAL", "TEST"),
         help="proportions; 0.8 0.1 0.1",
     )
+    parser.add_argument("--pairs", metavar="RULE", help="how names differ, as '*_in:*_out'")
     parser.add_argument("--link", action="store_true", help="symbolic links instead of copies")
     return parser
 
@@ -90,12 +93,29 @@ def check_apart(out: Path, given: dict[str, Path]) -> None:
                 raise UserError(f"{folder}: inside {target}, which is written; give another --out")
 
 
-def plan(folder: Path, out: Path, domain: str, shares: list[float]) -> list[tuple[Path, Path]]:
+def key_of(path: str, folder: str, domain: str, rule: Rule | None) -> str:
+    """What an image and its partner have in common."""
+    key = rule.key(domain, path, folder) if rule and domain else stem_key(path, folder)
+    if key is None:
+        raise UserError(f"{path}: not of the form --pairs {rule}; give another, or move it away")
+    return key
+
+
+def warn_of_near_names(given: dict[str, Path], rule: Rule | None) -> None:
+    """Partners come to one split by their names: say so if these only nearly match."""
+    two = rule is None and given.keys() == {"A", "B"}
+    if two and (near := near_rule(*map(str, given.values()))):
+        warn(f"names nearly match: --pairs '{near}' brings partners to the same split")
+
+
+def plan(
+    folder: Path, out: Path, domain: str, shares: list[float], rule: Rule | None = None
+) -> list[tuple[Path, Path]]:
     """(image, its file in a split), for the images of one domain."""
     moves = []
     for path in some_images(str(folder)):
         below = Path(path).relative_to(folder)
-        split = split_of(stem_key(path, str(folder)), shares)
+        split = split_of(key_of(path, str(folder), domain, rule), shares)
         for other in SPLITS:
             if other != split and os.path.lexists(there := out / f"{other}{domain}" / below):
                 raise UserError(
@@ -143,7 +163,11 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     check_shares(args.share)
     check_apart(args.out, given := sources(args))
-    by_domain = {d: plan(folder, args.out, d, args.share) for d, folder in given.items()}
+    rule = needed_rule(args.pairs)
+    by_domain = {
+        domain: plan(folder, args.out, domain, args.share, rule) for domain, folder in given.items()
+    }
+    warn_of_near_names(given, rule)
     moves = [move for moves in by_domain.values() for move in moves]
     for_each(put, [(*move, args.link) for move in moves if is_new(*move)], parallel=False)
     for domain, moves in by_domain.items():

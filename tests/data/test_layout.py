@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from data.layout import domain_folders, likely_modes
+from data.pair_rules import Rule
 from data.pairs import pair_by_stem
 from data.side_by_side import has_seam
 from scripts import check_data, split_data
-from tests.helpers import TINY, make_aligned, make_single, make_unaligned, photo
+from tests.helpers import TINY, make_aligned, make_single, make_unaligned, photo, script
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.errors import UserError
@@ -207,7 +208,36 @@ def test_a_rule_that_is_none_is_refused(tmp_path, capsys, rule):
 
 def test_two_files_of_one_name_by_a_rule_are_told():
     """User report 21: case and leading zeros do not count, so these are one name."""
-    from data.pair_rules import Rule
-
     with pytest.raises(UserError, match="have the same name"):
         pair_by_stem(["D/1.png", "D/01.png"], "D", ["E/1.png"], "E", rule=Rule())
+
+
+def test_the_tools_take_the_rule_too(tmp_path, capsys):
+    """User report 21: partners of 001_in.png and 1_out.png come into one file, and to one split."""
+    names = [f"{word}{i}" for i, word in enumerate(("cat", "dog", "cow", "ant", "bee", "fly"))]
+    root = named(tmp_path / "D", [f"{n}_in.png" for n in names], [f"{n}_out.png" for n in names])
+    A, B, out = str(root / "trainA"), str(root / "trainB"), str(tmp_path / "out")
+    divide = ["--images_A", A, "--images_B", B, "--share", "1", "1", "1", "--out"]
+    assert split_data.main([*divide, str(tmp_path / "apart")]) == 0
+    assert "--pairs '*_in:*_out' brings partners" in capsys.readouterr().err
+    assert split_data.main([*divide, out, "--pairs", "*_in:*_out"]) == 0
+    for phase in ("train", "val", "test"):
+        sides = [{p.name.split("_")[0] for p in (tmp_path / "out").glob(f"{phase}{side}/*")}
+                 for side in "AB"]  # fmt: skip
+        assert sides[0] == sides[1]
+    combine = script("datasets/combine_A_and_B.py").main
+    words = [
+        "--fold_A",
+        A,
+        "--fold_B",
+        B,
+        "--fold_AB",
+        str(tmp_path / "AB"),
+        "--no_multiprocessing",
+    ]
+    assert combine(words) == 2
+    assert "--pairs '*_in:*_out'" in capsys.readouterr().err
+    assert combine([*words, "--pairs", "table.csv"]) == 2
+    assert "accepted: a rule" in capsys.readouterr().err
+    assert combine([*words, "--pairs", "*_in:*_out"]) == 0
+    assert len(list((tmp_path / "AB").iterdir())) == 6
