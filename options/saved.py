@@ -284,7 +284,8 @@ def _copy_in(run_dir: Path) -> tuple[dict[str, Any] | None, Path]:
 def _read(file: Path, copy: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """(flag -> value, what is wrong with the file; empty if nothing is)."""
     if not file.is_file():
-        return {}, "a folder in the place of the file" if file.is_dir() else "lost"
+        other = "a folder in the place of the file" if file.is_dir() else atomic.not_regular(file)
+        return {}, other or "lost"
     try:
         options = load_config(file, "")
     except UserError as error:

@@ -153,7 +153,7 @@ def barred(path: str | os.PathLike) -> str:
     real = os.path.realpath(path)
     folders = list(itertools.accumulate(real.split(os.sep)[1:], os.path.join, initial=os.sep))
     for place in folders:
-        if not os.path.lexists(place):
+        if not os.path.lexists(place) or place != real and not os.path.isdir(place):
             return ""
         needed = os.X_OK if place != real else os.R_OK | os.X_OK * os.path.isdir(place)
         if not os.access(place, needed):

@@ -1,5 +1,6 @@
 """Numbers in names count by their value; a run of an earlier version keeps its order."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,9 @@ def test_a_run_of_an_earlier_version_goes_on_in_the_order_it_had(frames):
     saved = yaml.safe_load(options.read_text())
     del saved["file_order"]  # as the version before left it
     options.write_text(yaml.safe_dump(saved))
+    for manifest in Path("checkpoints/r/snapshots").glob("*/manifest.json"):
+        kept = {k: v for k, v in json.loads(manifest.read_text()).items() if k != "options"}
+        manifest.write_text(json.dumps(kept))
     with ordered("plain"):
         plain = [Path(path).stem for path in make_dataset(str(frames.with_name("train")))]
     assert plain == sorted(NAMES) != NAMES
