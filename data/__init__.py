@@ -18,6 +18,7 @@ from data.order import ordered
 from data.pair_rules import SIDE_BY_SIDE, parse_rule
 from data.standard import is_standard
 from util import distributed, machine
+from util.atomic import files_of
 from util.errors import UserError, say, warn
 from util.registry import Registry
 
@@ -49,7 +50,7 @@ def create_dataset(opt: argparse.Namespace, singles: bool = False) -> Loader:
         raise UserError(f"--pairs {opt.pairs}: it belongs to --dataset_mode aligned; give that too")
     if opt.isTrain and not opt.continue_train:
         refuse_run_around(opt)
-    with ordered(opt.file_order):
+    with ordered(opt.file_order), files_of(vars(opt)):
         dataset = kind(opt)
     told_later = singles or (not opt.isTrain and opt.batch_size == 1)
     sizes = {} if told_later else check(opt, dataset)  # test tells of each file on its page

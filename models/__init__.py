@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from util.atomic import files_of
 from util.lazy import Lazy
 from util.registry import Registry
 
@@ -33,4 +34,6 @@ def get_option_setter(model_name: str) -> Callable:
 
 def create_model(opt: argparse.Namespace) -> BaseModel:
     """The model of `opt.model`, with drawn weights; `setup(opt)` makes it ready."""
-    return registry.find(opt.model)(opt)
+    kind = registry.find(opt.model)
+    with files_of(vars(opt)):
+        return kind(opt)

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from util.atomic import files_of
 from util.checkpoints.checkpoint import Checkpoint, find_checkpoint
 from util.checkpoints.plan import Sizes, expected_sizes
 from util.checkpoints.state import load_optimizers, load_plateaus, scheduler_state, stateful_parts
@@ -24,7 +25,8 @@ def _returning_state(setup: Callable) -> Callable:
 
     @functools.wraps(setup)
     def wrapped(self: StatefulModel, opt: argparse.Namespace) -> dict | None:
-        returned = setup(self, opt)
+        with files_of(vars(self.opt)):
+            returned = setup(self, opt)
         state = self._state = self._state if returned is None else returned
         if type(self).setup is wrapped:  # the outermost: what it returns is held by the caller
             self._state = None

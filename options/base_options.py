@@ -113,6 +113,7 @@ class BaseOptions(ABC):
         layers = [(f"run {self.run_name or trained.get('name')}", self.from_run), *layers]
         parser.refuse_missing(explicit.keys() | self.from_run.keys())
         self.builtin, self.text, self.lives = parser.builtin, parser.text, parser.lives
+        self.file_flags = parser.file_flags()
         defaults, self.needs = parser.defaults(), parser.needs
         # A file may be the options of a whole run: what it leaves at its default is not meant.
         self.typed = {k: v for k, v in explicit.items() if v != defaults[k]} | command_line
@@ -290,6 +291,7 @@ class BaseOptions(ABC):
         self.check_options(opt, explicit)
         idle = list(counts.idle_flags(self.typed, self.needs, vars(opt)))
         checks.check(opt)
+        checks.check_files(opt, self.file_flags)
         device = _chosen_device(opt)  # imports torch: what needs none has been refused by now
         self._resolve("device", device)
         self._resolve("gpu_ids", [device.index] if device.type == "cuda" else [])

@@ -1,8 +1,10 @@
 """Checks of flags against each other: what was given, what is accepted, what to type."""
 
 import argparse
+from pathlib import Path
 
-from util.errors import UserError, warn
+from util.atomic import refuse_special
+from util.errors import UserError, did_you_mean, warn
 
 
 def check(opt: argparse.Namespace) -> None:
@@ -28,6 +30,22 @@ def check(opt: argparse.Namespace) -> None:
         )
     if opt.isTrain:
         _check_training(opt)
+
+
+def check_files(opt: argparse.Namespace, flags: list[str]) -> None:
+    """Raise UserError for the first file that is not there, of those that flags of `type="file"`
+    name."""
+    for flag in flags:
+        given = getattr(opt, flag)
+        for name in given if isinstance(given, list) else [given]:
+            if not name:
+                continue
+            refuse_special(name, flag)
+            path = Path(name)
+            if not path.is_file():
+                beside = [f.name for f in path.parent.glob("*") if f.is_file()]
+                near = did_you_mean(path.name, beside)
+                raise UserError(f"--{flag} {name}: no such file{near}; give a file that is there")
 
 
 def _check_training(opt: argparse.Namespace) -> None:

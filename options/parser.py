@@ -121,6 +121,10 @@ class OptionParser(Declares, argparse.ArgumentParser):
         """Name (without dashes) -> action, without --help."""
         return {a.dest: a for a in self._actions if a.option_strings and a.dest != "help"}
 
+    def file_flags(self) -> list[str]:
+        """The flags whose values name files that have to be there."""
+        return [name for name, flag in self.flags().items() if flag.type in ("file", types.file)]
+
     def defaults(self) -> dict[str, Any]:
         """Flag -> default, converted by the flag's type where the default is a string."""
         with self._nothing_required():

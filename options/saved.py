@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from util import atomic
-from util.checkpoints.checkpoint import list_checkpoints
+from util.checkpoints.checkpoint import list_checkpoints, sha256_of
 from util.errors import UserError, on_disk, readable, shown, warn
 
 FILE = "train_opt.yaml"  # of a run
@@ -270,6 +270,52 @@ def file_of(run_dir: Path, spare: Path) -> Path | None:
         return None if options is None else run_dir / FILE
     save_options(spare, FILE.removesuffix(".yaml"), options, "")
     return spare / FILE
+
+
+def digests(values: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Flag -> path -> SHA-256, of the values that name files: moved, they are still the same."""
+    found = {
+        flag: {
+            path: sha256_of(path)
+            for path in (value if type(value) is list else [value])
+            if _is_file(path)
+        }
+        for flag, value in values.items()
+    }
+    return {flag: paths for flag, paths in found.items() if paths}
+
+
+def digests_of(run_dir: str | Path) -> dict[str, dict[str, str]]:
+    """Those of the run, as its newest checkpoint has them; empty if it is of an earlier version."""
+    for checkpoint in list_checkpoints(run_dir):
+        found = checkpoint.manifest.get("given_files")
+        if isinstance(found, dict):
+            return {flag: paths for flag, paths in found.items() if isinstance(paths, dict)}
+    return {}
+
+
+def same_files(value: Any, was: Any, known: dict[str, str]) -> bool:
+    """Whether a value is the run's, or names files of the same contents. A file that is not where
+    the run had it is told elsewhere.
+
+    Args:
+        known: path -> SHA-256, of the run.
+    """
+    given, before = (each if type(each) is list else [each] for each in (value, was))
+    if len(given) != len(before):
+        return False
+    for new, old in zip(given, before, strict=True):
+        if new == old and not (old in known and _is_file(old)):
+            continue
+        digest = known.get(old) or (sha256_of(old) if _is_file(old) else "")
+        if not _is_file(new) or sha256_of(new) != digest:
+            return False
+    return True
+
+
+def _is_file(path: Any) -> bool:
+    named = type(path) is str and path != "" and "\0" not in path
+    return named and not atomic.not_regular(path) and Path(path).is_file()
 
 
 def _copy_in(run_dir: Path) -> tuple[dict[str, Any] | None, Path]:

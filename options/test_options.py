@@ -8,7 +8,7 @@ import data
 import models
 from data.transforms import without_crop
 from models.generators import describe_generator
-from options import types
+from options import saved, types
 from options.base_options import BaseOptions
 from options.lives import FIXED, OWN
 from options.parser import OptionParser
@@ -111,10 +111,12 @@ class TestOptions(BaseOptions):
                 "leave the flag out, or use --model test for one generator on a folder"
             )
         two_generators = opt.model == "test" and saved_epochs(Path(opt.run_dir), "G_B")
+        known = saved.digests_of(opt.run_dir) if self.from_run else {}
         for flag in sorted(explicit.keys() & self.from_run.keys()):
             given, was = explicit[flag], self.from_run[flag]
             chooses_generator = flag == "direction" and two_generators
             same_maths = {str(given), str(was)} == {"batch", "syncbatch"}
+            same_maths |= saved.same_files(given, was, known.get(flag, {}))
             free = self.lives[flag].test != FIXED
             if free or given == was or chooses_generator or same_maths:
                 continue

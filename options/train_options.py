@@ -6,7 +6,7 @@ from typing import Any
 
 from models.losses import GAN_MODES
 from models.schedulers import LR_POLICIES
-from options import runs, types
+from options import runs, saved, types
 from options.base_options import REGISTRIES, BaseOptions
 from options.lives import FIXED, OWN, Life
 from options.parser import OptionParser
@@ -176,13 +176,23 @@ class TrainOptions(BaseOptions):
         if planned:
             warn(f"{', '.join(planned)}: the schedule is computed anew")
 
+    def kept_in_checkpoints(self) -> dict[str, Any]:
+        """What each checkpoint's manifest holds of the options: their values, and the digests of
+        the files that those name which have to stay the same."""
+        fixed = {f: v for f, v in self.values.items() if self.lives[f].resume == FIXED}
+        return {"options": self.saved(), "given_files": saved.digests(fixed)}
+
     def refuse_changes(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
-        """One line for given options that would turn the run into another one."""
-        changes = [
-            f"--{flag} {opt.trained[flag]} -> {value}"
-            for flag, value in sorted(explicit.items())
-            if self.lives[flag].resume == FIXED and value != self.from_run.get(flag, value)
-        ]
+        """One line for given options that would turn the run into another one. Where a value names
+        a file, its contents count and not where it lies."""
+        known = saved.digests_of(opt.run_dir)
+        fixed = {flag for flag, life in self.lives.items() if life.resume == FIXED}
+        changes = []
+        for flag in sorted(fixed & self.from_run.keys() & (explicit.keys() | known.keys())):
+            value, was = explicit.get(flag, self.from_run[flag]), self.from_run[flag]
+            if not saved.same_files(value, was, known.get(flag, {})):
+                told = "(other contents than it had)" if value == was else f"-> {value}"
+                changes.append(f"--{flag} {opt.trained[flag]} {told}")
         if changes:
             raise UserError(
                 f"--continue_train: run {opt.name} was trained otherwise: {', '.join(changes)}; "

@@ -102,6 +102,13 @@ def run_name(text: str) -> str:
     return text if "/" in text else folder_name(text)
 
 
+def file(text: str) -> str:
+    """A file that is there; `options.checks` looks once all values are known, for that of a run may
+    have been moved."""
+    return text
+
+
+file.__name__ = "a file"
 run_name.__name__ = "the name of one folder"
 count_or_inf.__name__ = "a whole number from 1 up, or inf"
 folder_name.__name__ = "the name of one folder"
@@ -124,4 +131,5 @@ NAMED = {
     "positive": positive,
     "non_negative": non_negative,
     "name_part": name_part,
+    "file": file,
 }

@@ -7,9 +7,9 @@ import itertools
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from util.errors import UserError
 
@@ -182,6 +182,36 @@ def check_readable(path: str | os.PathLike, flag: str = "") -> None:
     """
     if why := barred(path):
         raise UserError(f"{flag}: {why}" if flag else why)
+
+
+@contextlib.contextmanager
+def files_of(flags: Mapping[str, Any]) -> Iterator[None]:
+    """Around what plug-ins do with their flags: a file that a flag names, and that is not there, is
+    a user's mistake, told with the flag.
+
+    Args:
+        flags: name -> value.
+    """
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        for flag, given in flags.items():
+            for value in given if isinstance(given, (list, tuple)) else [given]:
+                if isinstance(value, (str, Path)) and _is_about(error, str(value)):
+                    file = "" if error.filename in (None, value) else f": {error.filename}"
+                    why = error.strerror or str(error)
+                    raise UserError(
+                        f"--{flag} {value}{file}: {why}; give a file that is there"
+                    ) from error
+        raise
+
+
+def _is_about(error: OSError, path: str) -> bool:
+    """Whether an error tells of a path, or of what is in the folder of that name."""
+    if error.filename is None:
+        return path in str(error).split()
+    file = Path(os.fsdecode(error.filename))
+    return bool(path) and path != "." and (Path(path) == file or Path(path) in file.parents)
 
 
 def refuse_special(path: str | Path, flag: str = "") -> None:

@@ -68,7 +68,7 @@ class Checkpoint:
                     return f"{path}: missing"
                 if path.stat().st_size != entry["bytes"]:
                     return f"{path}: {path.stat().st_size} bytes instead of {entry['bytes']}"
-                if _sha256(path) != entry["sha256"]:
+                if sha256_of(path) != entry["sha256"]:
                     return f"{path}: not the bytes that were saved"
             except OSError as error:
                 return f"{path}: cannot be read ({error.strerror})"
@@ -172,7 +172,7 @@ def _mixed(checkpoint: Checkpoint, label: str, files: list[str] | None, run_dir:
             continue
         if untouched(public, checkpoint.folder / name):
             continue
-        if atomic.not_regular(public) or _sha256(public) != checkpoint.files[name]["sha256"]:
+        if atomic.not_regular(public) or sha256_of(public) != checkpoint.files[name]["sha256"]:
             others = f"the others of {checkpoint.describe()}"
             problem = f"{public}: not the file that was saved with {others}"
             if label != LATEST:
@@ -282,7 +282,8 @@ def _clear_parts(folder: Path) -> None:
             part.unlink()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: str | Path) -> str:
+    """The digest of a file's bytes, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

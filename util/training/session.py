@@ -93,6 +93,7 @@ class Session:
         if opt.continue_train:
             view_state = (self.state or {}).get("view", {"row": self.progress.epoch - 1})
         run = run_info(opt, self.options, self.model)
+        facts = self.options.kept_in_checkpoints() if distributed.rank() == 0 else {}
         self.visualizer = opened.enter_context(
             Visualizer(
                 run,
@@ -112,7 +113,7 @@ class Session:
                 NanGuard(self.model, opt.on_nan, opt.run_dir),
                 self.progress,
                 self.signals,
-                replace(save_plan(opt), facts={"options": self.options.saved()}),
+                replace(save_plan(opt), facts=facts),
                 run,
                 resumed_from=(self.state or {}).get("checkpoint"),
             )
