@@ -1,6 +1,7 @@
 """The order of files: numbers count by their value, so that frame2 comes before frame10."""
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -10,12 +11,18 @@ NATURAL, PLAIN = "natural", "plain"  # of --file_order
 _order = ContextVar("order", default=NATURAL)
 
 
-def natural_key(path: str) -> list[list[tuple[int, int | str]]]:
+Key = tuple[tuple[int, int | str], ...]
+
+
+def natural_key(path: str) -> tuple[Key, ...]:
     """Sorts by folder after folder, and numbers in a name by their value."""
-    return [
-        [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name)]
-        for name in path.split(os.sep)
-    ]
+    return tuple(map(_key_of, path.split(os.sep)))
+
+
+@functools.lru_cache(1024)  # many files have the same folders
+def _key_of(name: str) -> Key:
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)
 
 
 def in_order(paths: Iterable[str]) -> list[str]:
