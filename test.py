@@ -27,6 +27,7 @@ from options.test_options import TestOptions, describe_sizes
 from util.atomic import inside
 from util.errors import begun, one_line_errors, say
 from util.images.write import Encoding
+from util.labels.colours import legend
 from util.record import command_line
 from util.results.rules import PictureRules, Sources
 from util.results.writer import PageInfo, Results
@@ -66,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
         "options": options.describe(),
     }
     title = f"{opt.name}: {opt.phase}"
-    page = PageInfo(title, facts, details, opt.display_winsize, model.visual_groups)
+    colours = legend(rules.labels)
+    page = PageInfo(title, facts, details, opt.display_winsize, model.visual_groups, colours)
     results = Results(folder, page, rules).begin()
     write_results(options, dataset, model, results, count)
     results.finish(opt.dataroot, opt.overwrite)
@@ -83,7 +85,7 @@ def picture_rules(opt: argparse.Namespace, dataset: Loader, model: BaseModel) ->
     flat = opt.results_layout == "flat"
     return PictureRules(
         opt.direction, opt.value_range, opt.aspect_ratio, model.visual_sides, told, encoding, flat,
-        sources,
+        sources, dataset.labels,
     )  # fmt: skip
 
 

@@ -113,7 +113,7 @@ def cache_of(opt: argparse.Namespace, dataset: BaseDataset) -> Cache | None:
     if opt.cache == "disk":
         folder = Path(opt.cache_dir or Path(opt.checkpoints_dir, ".image_cache"))
         recipe = {flag: getattr(opt, flag) for flag in opt.pixel_flags}
-        return DiskCache(most, folder, repr(recipe))
+        return DiskCache(most, folder, repr(recipe | {"labels": opt.labels}))
     if opt.num_threads and multiprocessing.get_start_method() != "fork":
         return None  # spawned loader processes share no memory; docs/data.md says so
     files = dataset.checked_files()

@@ -69,14 +69,16 @@ class AlignedDataset(BaseDataset):
 
     def _halves(self, path: str) -> list[Picture]:
         left = right = self.picture(path, "A")
-        if len(set(self.channels())) > 1 or self.opt.value_range:
+        if len(set(self.channels())) > 1 or self.opt.value_range or self.labels:
             right = self.picture(path, "B")
-        width, height = left.size
-        if width % 2:
+        if left.width % 2:
             raise BadImage(path, _odd(left.size))
-        A = left.crop((0, 0, width // 2, height))
-        B = right.crop((width // 2, 0, width, height))
-        return [self.resize(A, "A"), self.resize(B, "B")]
+        return [self.resize(_half(left, "A"), "A"), self.resize(_half(right, "B"), "B")]
+
+    def whole(self, path: str, side: str) -> Picture:
+        """The image of one side as its file holds it, where that holds both: its half."""
+        picture = self.picture(path, side)
+        return _half(picture, side) if self.AB_paths else picture
 
     def _find_pairs(self) -> list[Pair]:
         root, phase = self.root, self.opt.phase
@@ -160,6 +162,12 @@ def _other_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether width / height differs by more than what rounding to whole px explains."""
     (a, b), (c, d) = size, other
     return abs(a * d - b * c) > max(a, b, c, d)
+
+
+def _half(picture: Picture, side: str) -> Picture:
+    """The left one is A."""
+    left = 0 if side == "A" else picture.width // 2
+    return picture.crop((left, 0, left + picture.width // 2, picture.height))
 
 
 def _odd(size: tuple[int, int]) -> str:

@@ -10,25 +10,24 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from data import transforms
+from data import label_maps, transforms
 from data.cache import Cache
-from data.check import Expected
+from data.check import SIDES, Expectations
 from data.image_folder import list_images, subfolders
 from data.layout import hint, near_names, parent_hint
 from data.samples import pictures_in, refuse_another_size
-from data.standard import is_standard, standard
+from data.standard import standard
 from util.atomic import check_readable, not_regular
 from util.direction import oriented
 from util.errors import UserError, did_you_mean, warn
-from util.images.header import Header
 from util.images.picture import Picture, in_range
 from util.images.read import decode_picture, range_of, read_bytes
+from util.labels.read import decode_values
+from util.labels.table import Labels
 from util.lazy import torch
 
-SIDES = ("A", "B")
 
-
-class BaseDataset(ABC):
+class BaseDataset(Expectations, ABC):
     """Extend this in data/<name>_dataset.py, class <Name>Dataset; see docs/new_dataset.md.
 
     A sample is a dict: "A" (and "B", and as many more as you like) float tensors (C, H, W) in
@@ -41,12 +40,12 @@ class BaseDataset(ABC):
     no_use_for: dict[str, str] = {}  # as of a model, see models/base_model.py
     folders: tuple[str, ...] = ()  # of the images; results have the sub-folders below them
     reads_pairs = False  # whether `--pairs` has a meaning
-    # Of images besides A and B; one that is not named is grey or coloured, as its file.
-    image_channels: dict[str, int] = {}
+    image_channels: dict[str, int] = {}  # of images besides A and B; else grey or colour, as a file
 
     def __init__(self, opt: argparse.Namespace) -> None:
         self.opt = opt
         self.root = opt.dataroot
+        self.labels: dict[str, Labels] = opt.labels  # of the sides that are label maps
 
     @staticmethod
     def modify_commandline_options(
@@ -102,48 +101,13 @@ class BaseDataset(ABC):
         return sample | {name: self.crop_and_flip(sample[name], params, name) for name in names}
 
     def draw(self, image: Picture | Image.Image) -> dict:
-        """`get_params` for an image of `load`, which is resized already."""
+        """`get_params` for an image of `load`."""
         return get_params(self.opt, image.info.get("full", image.size))
 
     def normalize(self, batch: dict) -> dict:
         """One sample of `augment`, (C, H, W), or a batch of them, (N, C, H, W), on any device ->
         its A and B as float32 in [-1, 1]."""
         return batch | {side: in_range(batch[side]) for side in SIDES if side in batch}
-
-    # What the check before training asks for; see data/check.py.
-
-    @standard
-    def checked_files(self) -> dict[str, list[str]]:
-        """Image ("A", "B", any other name, or "AB" for both in one file) -> its files, for the
-        check before training. A dataset that reads its files in its own way names none."""
-        return {}
-
-    def checked_channels(self, side: str) -> set[int]:
-        """How many channels the images of a side of `checked_files()` have to give."""
-        names = SIDES if side == "AB" else (side,)
-        return {nc for name in names if (nc := self.channels_of(name)) is not None}
-
-    def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
-        """File -> what is wrong with it, as far as only this dataset knows."""
-        return {}
-
-    def checked_doubts(self, headers: dict[str, Header]) -> list[str]:
-        """What may be meant, but is worth a warning, as far as only this dataset knows."""
-        return []
-
-    def expected(self) -> Expected:
-        """All that the check before training has to know."""
-        files = self.checked_files()
-        # What a parent says of its files does not hold for a plug-in that makes samples of its own.
-        holds = is_standard(self.__getitem__) or not is_standard(self.checked_files)
-        return Expected(
-            files=files,
-            value_range=self.opt.value_range,
-            channels={side: self.checked_channels(side) for side in files} if holds else None,
-            problems=self.checked_problems,
-            doubts=self.checked_doubts,
-            size_after=self.size_after,
-        )
 
     # Building blocks for dataset files.
 
@@ -200,7 +164,7 @@ class BaseDataset(ABC):
     @standard
     def picture(self, path: str, side: str) -> Picture:
         """The image of one side, upright: A and B with the channels that the networks expect, any
-        other with those of `image_channels`.
+        other with those of `image_channels`; a label map with the values of its file.
 
         Raises:
             BadImage: it cannot be read, or has other channels.
@@ -209,6 +173,10 @@ class BaseDataset(ABC):
 
     def decode(self, path: str, data: bytes, side: str) -> Picture:
         """`picture` of bytes that are at hand."""
+        if side in self.labels:
+            picture = decode_values(path, data, self.labels[side].by_colour)
+            picture.info["side"] = side
+            return picture
         nc, value_range = self.channels_of(side), range_of(self.opt.value_range, side)
         picture = decode_picture(path, data, nc, value_range, self.min_decode_size())
         picture.info["side"] = side
@@ -231,10 +199,13 @@ class BaseDataset(ABC):
         return self.cache.fetch((path, side), make) if self.cache else make()
 
     def resize(self, picture: Picture, side: str) -> Picture:
-        """The part of `--preprocess` that leaves nothing to chance."""
+        """The part of `--preprocess` that leaves nothing to chance; of a label map, the classes of
+        its values too."""
         o, info = self.opt, picture.info | {"full": picture.size}
         for step in transforms.resizing(o.preprocess, o.load_size, o.crop_size, self.method(side)):
             picture = step(picture)
+        if side in self.labels:
+            picture = label_maps.ToClasses(self.labels[side])(picture)
         return Picture(picture.held, info)
 
     def crop_and_flip(
@@ -245,14 +216,17 @@ class BaseDataset(ABC):
         Args:
             side: of an image that `read` or `picture` have not given.
 
-        Returns: (C, H, W) of A and B, uint8 where the file has 8 bits, else float32 in [0, 1], for
-            `normalize` works faster on a whole batch; any other image is float32 in [-1, 1].
+        Returns: (C, H, W) of A and B, uint8 where the file has 8 bits or is a label map, else
+            float32 in [0, 1], for `normalize` works faster on a whole batch; any other image is
+            float32 in [-1, 1].
         """
         side = image.info.get("side", side)
         for step in transforms.cropping_and_flipping(
             self.opt.preprocess, self.opt.crop_size, **_chance(self.opt, params)
         ):
             image = step(image)
+        if side in self.labels:
+            return label_maps.ToChannels(self.labels[side])(Picture.of(image))
         tensor = Picture.of(image).tensor()
         return tensor if side in SIDES else in_range(tensor)
 
@@ -272,12 +246,15 @@ class BaseDataset(ABC):
 
     def method(self, side: str) -> Image.Resampling:
         """How the images of a side are resized: `--label_A` and `--label_B` keep labels."""
-        label = self.opt.label_A if side == "A" else self.opt.label_B
+        label = {"A": self.opt.label_A, "B": self.opt.label_B}.get(side)
         return Image.Resampling.NEAREST if label else Image.Resampling.BICUBIC
 
     def transform_for(self, side: str, params: dict | None = None) -> transforms.Transform:
-        """`get_transform` for the images of one side."""
-        return get_transform(self.opt, params, method=self.method(side))
+        """`get_transform` for the images of one side, as `picture` gives them."""
+        if side not in self.labels:
+            return get_transform(self.opt, params, method=self.method(side))
+        cut = get_transform(self.opt, params, method=self.method(side), convert=False)
+        return transforms.Compose((cut, *label_maps.steps(self.labels[side]), in_range))
 
 
 def _no_folder(path: str) -> str:

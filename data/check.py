@@ -3,12 +3,17 @@
 import itertools
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from PIL import Image
+
+from data import label_maps
+from data.standard import is_standard, standard
 from util.errors import BadImage, UserError, quiet_decoders, say
 from util.images.header import Header, looks_cut_off, read_header
+from util.images.picture import Picture
 from util.images.read import (
     Range,
     check_pixels,
@@ -17,8 +22,11 @@ from util.images.read import (
     without_range,
     wrong_channels,
 )
+from util.labels.table import Labels
 
 MOST_FILES = 30_000  # that the quick look opens; of more, so many at equal distances
+ANY = (-(2.0**31), 2.0**31)  # values of label maps
+SIDES = ("A", "B")
 Size = tuple[int, int]  # (width, height) px
 
 
@@ -32,16 +40,21 @@ class Expected:
         channels: side -> the numbers of channels that its files have to give; None: nothing is
             known of what becomes of the files, so they have to be readable and no more.
         problems: headers of the readable files -> file -> what is wrong with it.
-        doubts: the same -> what is worth a warning.
         size_after: (size of an image, its file) -> size by `--preprocess`; raises BadImage.
+        doubts: headers of the readable files -> what is worth a warning.
+        label_sides: whose files are label maps: they may hold any whole numbers.
+        labels: whether to look at every file -> label map -> what is wrong with it; None: nothing
+            is known of what becomes of the files.
     """
 
     files: dict[str, list[str]]
     value_range: Sequence[float] | None
     channels: dict[str, set[int]] | None
     problems: Callable[[dict[str, Header]], dict[str, str]]
-    doubts: Callable[[dict[str, Header]], list[str]]
     size_after: Callable[[Size, str], Size]
+    doubts: Callable[[dict[str, Header]], list[str]] = lambda headers: []
+    label_sides: Collection[str] = ()
+    labels: Callable[[bool], dict[str, str]] | None = None
 
 
 @dataclass
@@ -73,6 +86,66 @@ class Findings:
         return most + (f", and {len(kinds) - 3} other kinds" if len(kinds) > 3 else "")
 
 
+class Expectations:
+    """The part of BaseDataset that tells of its files, for the look at them before training."""
+
+    @standard
+    def checked_files(self) -> dict[str, list[str]]:
+        """Image ("A", "B", any other name, or "AB" for both in one file) -> its files, for the
+        check before training. A dataset that reads its files in its own way names none."""
+        return {}
+
+    def checked_channels(self, side: str) -> set[int]:
+        """How many channels the images of a side of `checked_files()` have to give."""
+        names = SIDES if side == "AB" else (side,)
+        found = {self.channels_of(name) for name in names if name not in self.labels}
+        return found - {None}
+
+    def checked_problems(self, headers: dict[str, Header]) -> dict[str, str]:
+        """File -> what is wrong with it, as far as only this dataset knows."""
+        return {}
+
+    def checked_doubts(self, headers: dict[str, Header]) -> list[str]:
+        """What may be meant, but is worth a warning, as far as only this dataset knows."""
+        return []
+
+    def expected(self) -> Expected:
+        """All that the check before training has to know."""
+        files = self.checked_files()
+        # What a parent says of its files does not hold for a plug-in that makes samples of its own.
+        holds = is_standard(self.__getitem__) or not is_standard(self.checked_files)
+        return Expected(
+            files=files,
+            value_range=self.opt.value_range,
+            label_sides=self.labels,
+            channels={side: self.checked_channels(side) for side in files} if holds else None,
+            problems=self.checked_problems,
+            doubts=self._doubts,
+            labels=self._wrong_labels if holds else None,
+            size_after=self.size_after,
+        )
+
+    def _doubts(self, headers: dict[str, Header]) -> list[str]:
+        plain = [side for side in SIDES if self.method(side) != Image.Resampling.NEAREST]
+        return self.checked_doubts(headers) + label_maps.doubts(self._files_of(plain), headers)
+
+    def _wrong_labels(self, every: bool) -> dict[str, str]:
+        return label_maps.wrong_labels(self._files_of(self.labels), self.labels, self.whole, every)
+
+    def _files_of(self, sides: Iterable[str]) -> dict[str, list[str]]:
+        files = self.checked_files()
+        return {side: files.get(side) or files.get("AB") or [] for side in sides}
+
+    def whole(self, path: str, side: str) -> Picture:
+        """The image of one side as its file holds it."""
+        return self.picture(path, side)
+
+    def shown_labels(self) -> dict[str, Labels]:
+        """`labels` in the colours of the files, if these have a palette."""
+        files = self._files_of(self.labels)
+        return {k: label_maps.with_file_colours(v, files[k]) for k, v in self.labels.items()}
+
+
 def look_at(expected: Expected, workers: int = 0) -> Findings:
     """Look at the files that a data set names.
 
@@ -81,7 +154,9 @@ def look_at(expected: Expected, workers: int = 0) -> Findings:
     """
     sides = {side: list(dict.fromkeys(paths)) for side, paths in expected.files.items()}
     ranges = {
-        path: range_of(expected.value_range, "A" if side == "AB" else side)
+        path: ANY
+        if side in expected.label_sides
+        else range_of(expected.value_range, "A" if side == "AB" else side)
         for side, paths in sides.items()
         for path in paths
     }
@@ -94,6 +169,9 @@ def look_at(expected: Expected, workers: int = 0) -> Findings:
         return found
     for path, why in expected.problems(found.headers).items():
         found.bad.setdefault(path, f"{path}: {why}")
+    if expected.labels is not None:
+        for path, why in expected.labels(workers > 0).items():
+            found.bad.setdefault(path, f"{path}: {why}")
     found.doubts = expected.doubts(found.headers)
     for side, side_paths in sides.items():
         _fit(found, side, [p for p in side_paths if p in found.headers], expected)

@@ -4,6 +4,7 @@ import argparse
 import os
 
 from data.base_dataset import BaseDataset
+from data.label_maps import NO_LABELS
 from data.layout import one_input
 from data.standard import standard
 from util.images.picture import Picture
@@ -18,6 +19,8 @@ class ColorizationDataset(BaseDataset):
 
     In test <dataroot> may be one photograph, or a plain folder of them.
     """
+
+    no_use_for = {"label_A": NO_LABELS, "label_B": NO_LABELS}
 
     @staticmethod
     def modify_commandline_options(

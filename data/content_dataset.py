@@ -3,6 +3,7 @@
 import argparse
 
 from data.base_dataset import BaseDataset
+from data.label_maps import NO_LABELS
 from data.standard import standard
 from util.images.convert import scaled_size
 from util.images.header import Header
@@ -18,6 +19,8 @@ class ContentDataset(BaseDataset):
     no_use_for = {
         "direction": "with two sides: --dataset_mode aligned or unaligned",
         "phase": "with folders named by it: --dataset_mode aligned or unaligned",
+        "label_A": NO_LABELS,
+        "label_B": NO_LABELS,
     }
 
     def __init__(self, opt: argparse.Namespace) -> None:

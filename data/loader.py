@@ -15,6 +15,7 @@ from data.samples import BAD, checked_sample, collate
 from data.standard import is_standard
 from data.workers import batches_of, begin_worker, no_word_of_cores
 from util.errors import BadImage, UserError, warn
+from util.labels.table import Labels
 from util.lazy import torch
 from util.seed import mix, seeded
 from util.tensors import tensors_in, with_tensors
@@ -192,6 +193,11 @@ class Loader:
     def remember_files(self, run_dir: str) -> None:
         """Keep in a run's folder which files it is trained on; warn if these have changed."""
         files_record.remember(run_dir, self.dataset.checked_files(), self.dataset.root)
+
+    @property
+    def labels(self) -> dict[str, Labels]:
+        """Side -> its classes, of the sides that are label maps, in the colours of a page."""
+        return self.dataset.shown_labels() if hasattr(self.dataset, "shown_labels") else {}
 
     def repeat_samples(self, steps_per_image: int) -> None:
         """Yield each sample so many times in a row: the model tells how many steps it takes."""

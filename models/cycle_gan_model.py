@@ -36,6 +36,8 @@ class CycleGANModel(BaseModel):
     }
     translates_alone = True  # test.py translates A alone, too
 
+    visual_sides = {"idt_A": "B", "idt_B": "A"}  # G_A gives images of B, of whatever it sees
+
     @staticmethod
     def modify_commandline_options(
         parser: argparse.ArgumentParser, is_train: bool

@@ -22,9 +22,9 @@ from options.shared_flags import add_shared_flags
 from util import distributed
 from util.atomic import check_readable
 from util.checkpoints.weights import epoch_label
-from util.device import resolve_device
+from util.device import chosen_device
 from util.errors import UserError, refuse_kernel_arguments, warn
-from util.lazy import torch
+from util.labels import flags
 from util.registry import Registry
 from util.seed import draw_seed
 
@@ -289,10 +289,14 @@ class BaseOptions(ABC):
         """Values that follow from others, and the checks of flags against each other."""
         self._set(self.command, self.decide_options(opt, explicit))
         self.check_options(opt, explicit)
+        unread = data.registry.find(opt.dataset_mode).no_use_for
+        opt.labels, nc = flags.decide(vars(opt), explicit, self.from_run, unread)
+        self._set("labels", nc)
         idle = list(counts.idle_flags(self.typed, self.needs, vars(opt)))
         checks.check(opt)
         checks.check_files(opt, self.file_flags)
-        device = _chosen_device(opt)  # imports torch: what needs none has been refused by now
+        # This imports torch: what needs none has been refused by now.
+        device = chosen_device(opt.device, opt.gpu_ids)
         self._resolve("device", device)
         self._resolve("gpu_ids", [device.index] if device.type == "cuda" else [])
         model = models.registry.find(opt.model)
@@ -318,6 +322,7 @@ class BaseOptions(ABC):
     def save(self, folder: str | Path) -> None:
         """Write <command>_opt.txt to read and <command>_opt.yaml for `--config`."""
         saved.save_options(Path(folder), f"{self.command}_opt", self.saved(), self.describe(True))
+        flags.save_tables(self.opt.labels, Path(folder))
 
     def saved(self) -> dict[str, Any]:
         """Flag -> value, as a file or a checkpoint of the run has them."""
@@ -336,14 +341,5 @@ def _drawn_seed(opt: argparse.Namespace) -> int:
     """A fresh seed; several processes of one run meet, and take that of the first."""
     if distributed.world_size() == 1:
         return draw_seed()
-    distributed.start(_chosen_device(opt))
+    distributed.start(chosen_device(opt.device, opt.gpu_ids))
     return distributed.from_rank_0(draw_seed())
-
-
-def _chosen_device(opt: argparse.Namespace) -> torch.device:
-    """The device that `--device` and `--gpu_ids` lead to."""
-    device = resolve_device(opt.device, opt.gpu_ids)
-    several = device.type == "cuda" and "," in (opt.gpu_ids or "")
-    if several and distributed.world_size() == 1:
-        warn(f"--gpu_ids {opt.gpu_ids}: using {device}; for several GPUs use torchrun")
-    return device

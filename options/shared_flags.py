@@ -153,16 +153,28 @@ def _add_data_flags(add: Add, phase: str) -> None:
         help="aligned: a CSV file of pairs, columns A, B and maybe phase, its files relative to "
         "--dataroot, by default to the table; or how names of partners differ, as '*_in:*_out' "
         "('*:*': in case and leading zeros); or side_by_side: each file is A|B, as it looks or not")
-    add("--label_A", life="data", action="store_true",
-        help="images of A are label maps: scaled without mixing labels")
-    add("--label_B", life="data", action="store_true", help="images of B are label maps")
-    add("--value_range", life="data", nargs="+", type=types.number(-math.inf), metavar="LOW HIGH",
-        help="values that stand for black and white in files that are not 8-bit (default: all "
-        "of 16 bits, 0 1 for floats); four numbers: those of A, then of B")
     add("--bad_images", life="run", default="stop", choices=("stop", "skip"),
         help="a damaged image ends the run, or is left out and told")
     add("--max_dataset_size", life="run", type=types.count_or_inf, default=float("inf"),
         help="use the first so many images only")
+    _add_value_flags(add)
+
+
+def _add_value_flags(add: Add) -> None:
+    """What the values of files mean."""
+    add("--label_A", life="data", nargs="?", const="nearest", type=types.label_map,
+        metavar="N|FILE", help="images of A are label maps of N classes, or of those in a table: a "
+        "channel for each; without a value they are only scaled without mixing labels")
+    add("--label_B", life="data", nargs="?", const="nearest", type=types.label_map,
+        metavar="N|FILE", help="images of B are label maps, as --label_A")
+    add("--label_void", life="data", type=types.id_or_none, default=255,
+        counts_with=("with --label_A N or --label_B N; a table says itself what is void",
+                     lambda o: int in (type(o["label_A"]), type(o["label_B"]))),
+        help="the id of places that are of no class, all channels off, unless there are so many "
+        "classes; none: there is no such id")
+    add("--value_range", life="data", nargs="+", type=types.number(-math.inf), metavar="LOW HIGH",
+        help="values that stand for black and white in files that are not 8-bit (default: all "
+        "of 16 bits, 0 1 for floats); four numbers: those of A, then of B")
 
 
 def _add_cache_flags(add: Add) -> None:

@@ -109,6 +109,18 @@ def file(text: str) -> str:
 
 
 file.__name__ = "a file"
+
+
+def label_map(text: str) -> int | str | None:
+    """A number of classes, the file of a table, or `nearest`; of earlier runs True and False."""
+    if text.lower() in ("true", "nearest"):
+        return "nearest"
+    if text.lower() in ("", "false", "none"):
+        return None
+    return whole_number(2, 65535)(text) if text.lstrip("-").isdigit() else text
+
+
+label_map.__name__ = "a number of classes from 2 up, or a file with a table of them"
 run_name.__name__ = "the name of one folder"
 count_or_inf.__name__ = "a whole number from 1 up, or inf"
 folder_name.__name__ = "the name of one folder"
@@ -119,6 +131,7 @@ image_encoding.__name__ = "png, jpg[:1-100] or webp[:1-100]"
 positive_int = whole_number(1)
 non_negative_int = whole_number(0)
 count_or_auto = whole_number(0, word="auto")
+id_or_none = whole_number(0, 65535, word="none")
 port = whole_number(1, 65535)
 seed = whole_number(0, MAX_SEED)
 positive = number(0, above=True)

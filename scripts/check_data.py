@@ -28,6 +28,7 @@ import data
 from data.base_dataset import BaseDataset, get_transform
 from data.check import Findings, doubts, look_at, refuse_mixed_sizes
 from data.image_folder import list_images
+from data.label_maps import ToClasses
 from data.layout import (
     domain_folders,
     likely_modes,
@@ -41,6 +42,8 @@ from options.train_options import TrainOptions
 from util.atomic import check_readable, own_folder
 from util.errors import BadImage, UserError, one_line_errors, say, shown
 from util.images.convert import save_image, tensor2im
+from util.images.read import load_image
+from util.labels.colours import coloured, legend
 from util.machine import cores
 from util.results.gallery import ResultPage
 
@@ -70,15 +73,18 @@ class Sheet:
     Args:
         folder: that it is written to.
         facts: name -> value, shown at its top.
+        legend: HTML that explains the colours of label maps.
     """
 
     folder: Path
     facts: dict[str, str]
     rows: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+    legend: str = ""
 
     def add(self, phase: str, found: Findings, dataset: BaseDataset) -> None:
         """Rows for a phase: its sides beside each other, then the files that are at fault."""
         own_folder(self.folder / "images")
+        self.legend = legend(dataset.shown_labels())
         shown = {}
         for side, paths in dataset.checked_files().items():
             good = [path for path in paths if path not in found.bad]
@@ -99,7 +105,8 @@ class Sheet:
 
     def write(self, title: str) -> Path:
         """Write the page. Returns: its file."""
-        page = ResultPage(self.folder / "index.html", title, self.facts, {}, THUMBNAIL_PX)
+        file, width = self.folder / "index.html", THUMBNAIL_PX
+        page = ResultPage(file, title, self.facts, {}, width, legend=self.legend)
         for row in self.rows:
             page.add_row(*row)
         return page.path
@@ -107,12 +114,18 @@ class Sheet:
 
 def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
     """Write a small picture; False if the file's values cannot be shown."""
+    name, labels = "A" if side == "AB" else side, dataset.shown_labels()
     try:
-        picture = dataset.picture(path, "A" if side == "AB" else side)
+        if side == "AB" and labels:
+            small = load_image(path)
+        elif name in labels:
+            classes = ToClasses(labels[name])(dataset.picture(path, name)).values
+            small = Image.fromarray(coloured(classes[..., 0], labels[name]))
+        else:
+            whole = get_transform(argparse.Namespace(**KEEP), None)(dataset.picture(path, name))
+            small = Image.fromarray(tensor2im(whole[None]))
     except BadImage:
         return False
-    image = get_transform(argparse.Namespace(**KEEP), None)(picture)[None]
-    small = Image.fromarray(tensor2im(image))
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     save_image(np.asarray(small), file)
     return True

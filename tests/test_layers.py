@@ -19,18 +19,19 @@ FACES = {
 # Room of util -> the other rooms of util that it may import, besides the ground.
 UTIL = {
     "images": set(),
+    "labels": {"images"},
     "checkpoints": set(),
     "trackers": set(),
     "metrics": {"images"},
-    "training_page": {"images"},
-    "results": {"images"},
+    "training_page": {"images", "labels"},
+    "results": {"images", "labels"},
     "downloads": {"images", "checkpoints"},
-    "training": {"images", "checkpoints", "trackers", "metrics", "training_page"},
+    "training": {"images", "labels", "checkpoints", "trackers", "metrics", "training_page"},
 }
 BELOW = {  # top room -> rooms of util that it may import, besides the ground
     "models": {"images", "checkpoints"},
-    "data": {"images"},
-    "options": {"images", "checkpoints", "trackers", "metrics"},
+    "data": {"images", "labels"},
+    "options": {"images", "labels", "checkpoints", "trackers", "metrics"},
 }
 BASE = {"models": "base_model", "data": "base_dataset"}
 # What options may know of models and data: the registries, and tables that flags choose from.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from util import distributed
-from util.errors import UserError
+from util.errors import UserError, warn
 from util.lazy import torch
 
 DEVICE_HELP = "auto, cpu, cuda, cuda:N or mps"
@@ -44,6 +44,15 @@ def resolve_device(device: str, gpu_ids: str | None) -> torch.device:
         raise UserError(
             f"--device {device}: there are {torch.cuda.device_count()} GPUs, numbered from 0"
         )
+    return resolved
+
+
+def chosen_device(device: str, gpu_ids: str | None) -> torch.device:
+    """`resolve_device`; of several that are asked for, it is said that one is used."""
+    resolved = resolve_device(device, gpu_ids)
+    several = resolved.type == "cuda" and "," in (gpu_ids or "")
+    if several and distributed.world_size() == 1:
+        warn(f"--gpu_ids {gpu_ids}: using {resolved}; for several GPUs use torchrun")
     return resolved
 
 

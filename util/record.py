@@ -10,7 +10,7 @@ null. Where the losses are the means of an epoch, the line says so: "mean_over":
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -126,6 +126,8 @@ class RunInfo:
         resume_command: what takes the run up again, for people.
         losses: what their curves mean.
         visual_groups: visuals that stay together where a row of pictures has to be broken.
+        labels: visual and its channels -> its classes (Labels), None for a picture.
+        legend: HTML that explains the colours of label maps.
     """
 
     name: str
@@ -137,6 +139,8 @@ class RunInfo:
     resume_command: str = ""
     losses: LossGuide = field(default_factory=LossGuide)
     visual_groups: list[list[str]] = field(default_factory=list)
+    labels: Callable[[str, int], Any] = lambda visual, channels: None
+    legend: str = ""
 
 
 class Standing(NamedTuple):

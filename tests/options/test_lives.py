@@ -36,9 +36,10 @@ FIXED_BY_TRAINING:
   netG norm ngf no_dropout input_nc output_nc direction
 INHERITED:
   model dataset_mode ndf netD n_layers_D preprocess crop_size load_size seed label_A label_B
+  label_void
   value_range
 DECIDES:
-  preprocess load_size crop_size input_nc output_nc direction value_range label_A label_B
+  preprocess load_size crop_size input_nc output_nc direction value_range label_A label_B label_void
   dataset_mode fast_decode
 OF_THE_PLACE:
   name suffix checkpoints_dir

@@ -30,7 +30,8 @@ class Picture:
     Args:
         held: uint8 of one or three channels; or float32 in [0, 1] of any number, where a bicubic
             resize may overshoot; or PIL's grey or RGB image, whose values are copied when somebody
-            asks for them: what is resized or cropped first is copied after that.
+            asks for them: what is resized or cropped first is copied after that. Label maps may be
+            int32, too, which are resized to the nearest value only.
         info: "path" is the file; "full" is (width, height) px before a dataset's resize.
     """
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -101,6 +101,24 @@ def decode_picture(
         else:
             picture = _with_channels(path, image, header, channels)
         picture.info["path"] = path  # for messages of the transforms
+        return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
+
+
+def decode_stored(
+    path: str, data: bytes, change: Callable[[np.ndarray | Image.Image], np.ndarray]
+) -> Picture:
+    """The values of an image as its file holds them, upright.
+
+    Args:
+        change: from the image that a format gives to values (H, W, C).
+
+    Raises:
+        BadImage: it is damaged, or from `change`.
+    """
+    header = read_header(path, data)
+    with _damage_told(path):
+        image, turned = _decode(data, header)
+        picture = Picture(change(image), {"path": path})
         return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
 
 

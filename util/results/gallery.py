@@ -25,6 +25,7 @@ class ResultPage:
         details: heading -> text, shown as it is when it is asked for.
         width: px of a picture on a wide screen.
         groups: labels that stay together where a row of pictures has to be broken.
+        legend: HTML below the facts.
     """
 
     def __init__(
@@ -35,11 +36,12 @@ class ResultPage:
         details: dict[str, str],
         width: int,
         groups: list[list[str]] | None = None,
+        legend: str = "",
     ) -> None:
         self.path, self.rows, self.groups = path, 0, groups or []
         self.columns: dict[str, int] = {}  # label -> number
         path.parent.mkdir(parents=True, exist_ok=True)
-        opening = to_bytes(_opening(title, facts, details, width) + CLOSING)
+        opening = to_bytes(_opening(title, facts, details, width, legend) + CLOSING)
         atomic.write(path, opening, durable=False)
 
     def add_row(
@@ -137,7 +139,9 @@ def _asset(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-def _opening(title: str, facts: dict[str, str], details: dict[str, str], width: int) -> str:
+def _opening(
+    title: str, facts: dict[str, str], details: dict[str, str], width: int, legend: str
+) -> str:
     script = _asset("gallery.js")
     policy = f"{POLICY}; script-src {only_script(script)}"
     style = _asset("gallery.css").replace("--width:256px", f"--width:{width}px")
@@ -156,6 +160,6 @@ def _opening(title: str, facts: dict[str, str], details: dict[str, str], width: 
 {METRICS}{_script_json({"names": [], "rows": {}})}</script>
 <script>{script}</script></head>
 <body>
-<header><h1>{html.escape(title)}</h1><dl>{terms}</dl>{more if details else ""}</header>
+<header><h1>{html.escape(title)}</h1><dl>{terms}</dl>{more if details else ""}{legend}</header>
 <main>
 """

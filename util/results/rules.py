@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-from util.direction import oriented
+from util.direction import oriented, side_of
+from util.errors import UserError
 from util.images.header import Header, read_header
 from util.images.picture import Picture
 from util.images.read import Range, range_of, read_picture
 from util.images.write import EIGHT_BITS, Encoding
+from util.labels.table import Labels, labels_of_visual
 from util.lazy import torch
-
-KNOWN_SIDES = {"real": "A", "fake": "B"}  # of --model test
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class PictureRules:
         encoding: of the files; None: as the images came.
         flat: translations alone, <stem>.<ext>, without page; else every visual, in images/.
         sources: of the images.
+        labels: side of the data -> its classes, where images are label maps.
     """
 
     direction: str = "AtoB"
@@ -53,6 +53,11 @@ class PictureRules:
     encoding: Encoding | None = None
     flat: bool = False
     sources: Sources = Sources()
+    labels: dict[str, Labels] = field(default_factory=dict)
+
+    def labels_of(self, visual: str, channels: int) -> Labels | None:
+        """The classes that a visual shows; None if it is no label map."""
+        return labels_of_visual(visual, channels, self.sides, self.labels, self.direction)
 
     def data_side(self, side: str) -> str:
         """The side of the data, "A" or "B", that the source ("A") or the target ("B") is."""
@@ -80,7 +85,13 @@ class PictureRules:
             files: side of the data ("A", "B", "AB") -> its image files.
         """
         target = self.data_side("B")
+        if target in self.labels and self.encoding and self.encoding.kind != "png":
+            raise UserError(
+                f"--format {self.encoding.kind}: results are label maps, whose ids are kept by png "
+                "alone; leave the flag out"
+            )
         sides = [target] if self.flat and target in files else list(files)
+        sides = [side for side in sides if side not in self.labels]  # written as PNG
         for path in (path for side in sides for path in files[side]) if self.encoding else ():
             header = header_of(path)
             self.encoding.check(path, header, 3)  # of the channels only the network knows
@@ -100,18 +111,6 @@ class PictureRules:
         picture = Picture(picture.values[..., -1:])
         picture = picture if picture.size == size else picture.resize(size)
         return picture.tensor()[None] * 2 - 1
-
-
-def side_of(visual: str, told: dict[str, str]) -> str | None:
-    """The side whose depth and range a visual takes: "A", the source, or "B", the target.
-
-    The model's word comes first (`BaseModel.visual_sides`), then the name: `fake_B`, `real_A`,
-    `fake_B_rgb`, and `real` and `fake`. None: neither tells; it is taken for an output.
-    """
-    if visual in told:
-        return told[visual]
-    named = re.findall(r"_([AB])(?=_|$)", visual)
-    return KNOWN_SIDES.get(visual) or ("B" if "B" in named else "A" if named else None)
 
 
 def header_of(path: str) -> Header:

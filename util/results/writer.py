@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from util import atomic
+from util.direction import side_of
 from util.errors import UserError, on_disk, say, warn
 from util.images.header import Header
 from util.images.write import save_like, save_values
+from util.labels.colours import save_labels
 from util.lazy import torch
 from util.results.folder import METRICS_FILE, show_metrics
 from util.results.gallery import ResultPage
 from util.results.place import Place
-from util.results.rules import PictureRules, header_of, side_of
+from util.results.rules import PictureRules, header_of
 from util.results.stems import unique_stems
 from util.threads import OrderedThreads
 
@@ -32,6 +34,7 @@ class PageInfo:
         details: heading -> text, shown when it is asked for.
         width: px of a picture on a wide screen.
         groups: visuals that stay together where a row has to be broken.
+        legend: HTML below the facts, which explains colours.
     """
 
     title: str
@@ -39,6 +42,7 @@ class PageInfo:
     details: dict[str, str] = field(default_factory=dict)
     width: int = 256
     groups: list[list[str]] = field(default_factory=list)
+    legend: str = ""
 
 
 class Results:
@@ -73,7 +77,7 @@ class Results:
         if not self.rules.flat:
             self.page = ResultPage(
                 self.folder / "index.html", info.title, info.facts, info.details, info.width,
-                info.groups,
+                info.groups, info.legend,
             )  # fmt: skip
             atomic.own_folder(self.folder / "images")
         return self
@@ -144,9 +148,13 @@ class Results:
         headers = {side: header_of(file) for side, file in files.items()}
         shown = {}
         for label, image in pictures.items():
-            image, header, side = self._prepared(label, image, files, headers)
             path = self.folder / on_disk(names[label])
             path.parent.mkdir(parents=True, exist_ok=True)
+            if labels := self.rules.labels_of(label, image.shape[1]):
+                picture = save_labels(image, path, labels, self.rules.aspect_ratio)
+                shown[label] = picture.relative_to(self.folder).as_posix()
+                continue
+            image, header, side = self._prepared(label, image, files, headers)
             how = (self.rules.range_of(side), self.rules.aspect_ratio, self.rules.encoding)
             if self.rules.flat:
                 save_values(image, path, header, *how)

@@ -13,6 +13,8 @@ from util import distributed
 from util.checkpoints.plan import DiskUse, SavePlan
 from util.checkpoints.state import first_epoch
 from util.errors import begun, say, warn
+from util.labels.colours import legend
+from util.labels.table import Labels, labels_of_visual
 from util.record import LossGuide, RunInfo, Step, command_line
 from util.seed import mix, seed_everything
 from util.trackers import asked_trackers
@@ -92,7 +94,7 @@ class Session:
         opt, view_state = self.opt, None
         if opt.continue_train:
             view_state = (self.state or {}).get("view", {"row": self.progress.epoch - 1})
-        run = run_info(opt, self.options, self.model)
+        run = run_info(opt, self.options, self.model, self.dataset.labels)
         facts = self.options.kept_in_checkpoints() if distributed.rank() == 0 else {}
         self.visualizer = opened.enter_context(
             Visualizer(
@@ -194,9 +196,12 @@ def say_disk_use(opt: argparse.Namespace, model: BaseModel, dataset: Loader) -> 
         warn(warning)
 
 
-def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -> RunInfo:
+def run_info(
+    opt: argparse.Namespace, options: TrainOptions, model: BaseModel, labels: dict[str, Labels]
+) -> RunInfo:
     """What page and live views may tell of the run."""
-    beside = ("trained", "pixel_flags")
+    beside = ("trained", "pixel_flags", "labels")
+    sides = model.visual_sides
     plain = {flag: value for flag, value in vars(opt).items() if flag not in beside}
     return RunInfo(
         name=opt.name,
@@ -210,6 +215,10 @@ def run_info(opt: argparse.Namespace, options: TrainOptions, model: BaseModel) -
             model.loss_names, model.loss_help, model.healthy, type(model).loss_weights(opt)
         ),
         visual_groups=model.visual_groups,
+        labels=lambda visual, channels: labels_of_visual(
+            visual, channels, sides, labels, opt.direction
+        ),
+        legend=legend(labels),
     )
 
 

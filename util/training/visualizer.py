@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from util.errors import Stopped, say
-from util.images.convert import tensor2im
+from util.labels.colours import shown
+from util.lazy import torch
 from util.machine import memory, peak_mib
 from util.record import Record, RunInfo, Speed, Standing, Step
 from util.threads import BackgroundThread
@@ -71,6 +74,7 @@ class Visualizer:
         dataset: Loader | None = None,
     ) -> None:
         self.folder, self.n_epochs, self.writes = run.folder, n_epochs, writes
+        self.labels = run.labels
         self.frequencies, self.dataset, self.began = frequencies, dataset, time.perf_counter()
         self.unit: str = dataset.unit if dataset is not None else "images"
         self.row = (resumed or {}).get("row", 0)  # of the last row of pictures that was shown
@@ -156,12 +160,18 @@ class Visualizer:
         if self.sample is not None:
             again = self.sample.visuals(model)
             visuals = visuals | {FIXED + label: images for label, images in again.items()}
-        pictures = {label: tensor2im(images) for label, images in visuals.items()}
+        pictures = {label: self._picture(label, images) for label, images in visuals.items()}
         if self.page is not None:
             self.writer.put(self.page.show, row, pictures)
         for tracker in self.trackers:
             tracker.show(row, pictures)
         self.row = row.number
+
+    def _picture(self, label: str, images: torch.Tensor | np.ndarray) -> np.ndarray:
+        """The first image of a visual as (H, W, 3) uint8, a label map in its colours."""
+        is_array = isinstance(images, np.ndarray)
+        labels = None if is_array else self.labels(label.removeprefix(FIXED), images.shape[1])
+        return shown(images, labels)
 
     @property
     def shows(self) -> bool:

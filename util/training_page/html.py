@@ -30,7 +30,7 @@ def page_html(title: str, run: RunInfo, winsize: int, session: int) -> str:
     body = tags.body(
         tags.header(tags.h1(title), tags.p(id="state")),
         tags.noscript("This page draws with a script; the losses are in loss_log.txt as well."),
-        tags.main(_plots(run), _sample(), _facts(run), _pictures()),
+        tags.main(_plots(run), _sample(), _legend(run), _facts(run), _pictures()),
         tags.script(raw(code)),
         data_session=str(session),
         data_groups=json.dumps(run.visual_groups),
@@ -97,6 +97,11 @@ def _sample() -> tags.html_tag:
         id="sample-section",
         hidden=True,
     )
+
+
+def _legend(run: RunInfo) -> tags.html_tag:
+    """What the colours of label maps mean."""
+    return tags.section(raw(run.legend), hidden=not run.legend)
 
 
 def _facts(run: RunInfo) -> tags.html_tag:

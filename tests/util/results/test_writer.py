@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from util.results.rules import PictureRules, side_of
+from util.direction import side_of
+from util.results.rules import PictureRules
 from util.results.writer import PageInfo, Results
 
 
