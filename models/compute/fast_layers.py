@@ -36,7 +36,7 @@ def takes_winograd(layer: nn.Module) -> bool:
 
 def winograd_conv(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) -> (N, K, H', W'), large float32 images by Winograd's algorithm."""
-    if not _plain_images(x) or not rules.winograd_pays(conv, x):
+    if not _plain_images(x) or not rules.winograd_pays(conv.out_channels, conv.in_channels, x):
         return nn.Conv2d.forward(conv, x)
     return winograd.conv3x3(x, conv.weight, conv.bias, conv.padding)
 

@@ -13,11 +13,10 @@ PRODUCT_PX = 64  # of the smaller side's image, at most
 COPIED_CHANNELS = 512  # of a transposed convolution whose weights are too large to be copied
 
 
-def winograd_pays(conv: nn.Conv2d, x: torch.Tensor) -> bool:
+def winograd_pays(out_channels: int, in_channels: int, x: torch.Tensor) -> bool:
     """Whether Winograd's algorithm is faster for a 3x3 convolution of images (N, C, H, W)."""
-    channels = min(conv.in_channels, conv.out_channels)
     px = x.shape[0] * x.shape[2:].numel()
-    return channels >= WINOGRAD_CHANNELS and px >= WINOGRAD_PX
+    return min(out_channels, in_channels) >= WINOGRAD_CHANNELS and px >= WINOGRAD_PX
 
 
 def product_pays(conv: nn.Conv2d | nn.ConvTranspose2d, px: int) -> bool:

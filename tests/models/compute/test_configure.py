@@ -40,7 +40,7 @@ def every_kind() -> nn.Module:
 @pytest.fixture
 def every_layer_gains(monkeypatch):
     """Fast forms are in use, however small a layer is."""
-    monkeypatch.setattr(rules, "winograd_pays", lambda conv, x: True)
+    monkeypatch.setattr(rules, "winograd_pays", lambda *_: True)
     monkeypatch.setattr(rules, "product_pays", lambda conv, px: True)
 
 
