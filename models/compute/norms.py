@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 
 def is_batch_norm(layer: nn.Module) -> bool:
@@ -63,6 +64,8 @@ class NoiseSource:
 
 def own_noise(layer: nn.Dropout, x: torch.Tensor, source: NoiseSource) -> torch.Tensor:
     """(N, ...) -> the same shape: values zero with probability p, the others divided by 1 - p."""
+    if has_torch_function_unary(x):  # whoever takes down what is computed draws for himself
+        return handle_torch_function(own_noise, (x,), layer, x, source)
     if not layer.training or len(x) != len(source.generators):  # of another thing than the images
         return type(layer).forward(layer, x)
     return x * source.draw(x, layer.p).div_(1 - layer.p)

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from models.compute import rules, winograd
+from models.compute import norms, rules, winograd
 from models.tiles.local import Local, Noise, Norm, Picked, Shuffled, Spread, Window
 
 Sizes = list[tuple[int, ...]]
@@ -144,7 +145,15 @@ def _batch_norm(
 def _dropout(
     sizes: Sizes, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Local:
-    return Noise(p) if training and p > 0 else Local(lambda tile: tile)
+    if not training or p == 0:
+        return Local(lambda tile: tile)
+    return Noise(p, lambda shape: torch.empty(*shape).bernoulli_(1 - p))
+
+
+def _own_noise(sizes: Sizes, layer: nn.Dropout, x: Any, source: norms.NoiseSource) -> Local:
+    if not layer.training or len(source.generators) != 1:
+        return _dropout(sizes, x, layer.p, layer.training)
+    return Noise(layer.p, lambda shape: source.draw(torch.empty(1).expand(shape), layer.p))
 
 
 def _cat(sizes: Sizes, tensors: Any, dim: int = 0) -> Local | None:
@@ -163,6 +172,7 @@ TABLE: dict[str, Callable[..., Local | None]] = {
     "instance_norm": _instance_norm,
     "batch_norm": _batch_norm,
     "dropout": _dropout,
+    "own_noise": _own_noise,
     "cat": _cat,
     "pixel_shuffle": lambda sizes, x, upscale_factor: Shuffled(upscale_factor),
 }

@@ -64,13 +64,13 @@ class Local:
         """The part of the inputs that a part of the output follows from."""
         return region
 
-    def run(self, tiles: list[torch.Tensor], region: Region, statistics: Any) -> torch.Tensor:
+    def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
         """A part of the output.
 
         Args:
             tiles: `needs(region)` of each input, (1, C, h, w).
             region: of the output.
-            statistics: of a norm, see `Norm`.
+            extra: what belongs to the whole image, of `Norm` and `Noise`.
         """
         return self.compute(*tiles)
 
@@ -89,9 +89,9 @@ class Norm(Local):
     ) -> None:
         self.weight, self.bias, self.eps = weight, bias, eps
 
-    def run(self, tiles: list[torch.Tensor], region: Region, statistics: Any) -> torch.Tensor:
-        """`statistics` are (mean, variance) of the whole input, (C,) each."""
-        mean, variance = statistics
+    def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
+        """`extra` is (mean, variance) of the whole input, (C,) each."""
+        mean, variance = extra
         x = tiles[0].float()  # as torch's norms in half precision
         return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
 
@@ -101,15 +101,16 @@ class Noise(Local):
 
     Args:
         p: probability of zero.
+        draw: (1, C, H, W) -> ones and zeros of that shape.
     """
 
-    def __init__(self, p: float) -> None:
-        self.p = p
+    def __init__(self, p: float, draw: Callable[[Sequence[int]], torch.Tensor]) -> None:
+        self.p, self.draw = p, draw
 
-    def run(self, tiles: list[torch.Tensor], region: Region, statistics: Any) -> torch.Tensor:
-        """`statistics` is what is kept, (1, C, H, W) of bool."""
-        noise = Region.whole(statistics.shape).cut(statistics, region)
-        return tiles[0] * noise.to(tiles[0].dtype).div_(1 - self.p)
+    def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
+        """`extra` is what `draw` gave, as bool."""
+        noise = Region.whole(extra.shape).cut(extra, region)
+        return tiles[0] * noise.to(tiles[0]).div_(1 - self.p)
 
 
 class Window(Local):
@@ -146,7 +147,7 @@ class Window(Local):
         ]
         return Region(*sides)
 
-    def run(self, tiles: list[torch.Tensor], region: Region, statistics: Any) -> torch.Tensor:
+    def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
         """Zeros stand where the window lies outside of the image."""
         (top, bottom), (left, right) = self._window(region)
         have = self.needs(region)
@@ -181,7 +182,7 @@ class Spread(Local):
             sides += [min(max(first, 0), size - 1), min(max(last, 1), size)]
         return Region(*sides)
 
-    def run(self, tiles: list[torch.Tensor], region: Region, statistics: Any) -> torch.Tensor:
+    def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
         """The region's part of what the pixels are spread over."""
         starts, missing = [], []
         needed = self.needs(region)
@@ -215,7 +216,7 @@ class Picked(Local):
             sides += [int(part.min()), int(part.max()) + 1]
         return Region(*sides)
 
-    def run(self, tiles: list[torch.Tensor], region: Region, statistics: Any) -> torch.Tensor:
+    def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
         """The picked pixels."""
         tile = tiles[0]
         for dim, (low, high), places, start in zip(
@@ -238,7 +239,7 @@ class Shuffled(Local):
         f, (top, bottom, left, right) = self.factor, region
         return Region(top // f, -(-bottom // f), left // f, -(-right // f))
 
-    def run(self, tiles: list[torch.Tensor], region: Region, statistics: Any) -> torch.Tensor:
+    def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
         """Shuffled, and cut to the region."""
         have = Region(*(side * self.factor for side in self.needs(region)))
         return have.cut(F.pixel_shuffle(tiles[0], self.factor), region)

@@ -121,7 +121,8 @@ class _Recorder:
         with torch._C.DisableTorchFunctionSubclass():
             if func.__name__.startswith("new_"):  # numbers that do not depend on the image
                 return getattr(torch.empty(0), func.__name__)(*args[1:], **kwargs)
-            result = func(*_without_numbers(args), **_without_numbers(kwargs))
+            drawn = isinstance(args[0], nn.Module)  # noise, by `norms.own_noise`
+            result = args[1] if drawn else func(*_bare(args), **_bare(kwargs))
         if not list(tensors_in(result)):
             return result  # a size, a type, a device
         local = None
@@ -147,6 +148,6 @@ def _works_in_place(func: Any, kwargs: dict[str, Any]) -> bool:
     return method or name.startswith("__i") or bool(kwargs.get("inplace"))
 
 
-def _without_numbers(arguments: Any) -> Any:
+def _bare(arguments: Any) -> Any:
     """The same arguments as shapes on the meta device."""
     return with_tensors(arguments, lambda t: t.as_subclass(torch.Tensor).to("meta"))

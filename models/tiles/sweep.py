@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from models.tiles.local import Noise, Norm, Region
-from models.tiles.record import Program, record
+from models.tiles.record import Program
 from models.tiles.store import Store, stored_bytes
 
 Statistics = tuple[torch.Tensor, torch.Tensor]  # mean and variance of each channel, (C,)
@@ -101,17 +100,14 @@ class TiledForward:
         source: gives parts of the image.
         device: that computes.
         rules: how tiles are made.
-        noise: draws dropout's noise of a value, (1, C, H, W) of bool: what is kept.
         statistics: of norms' inputs, where they are known already (an approximation).
     """
 
     def __init__(
         self, program: Program, source: Source, device: torch.device, rules: TileRules,
-        noise: Callable[[tuple[int, ...], float], torch.Tensor],
         statistics: dict[int, Statistics] | None = None,
     ) -> None:  # fmt: skip
         self.program, self.source, self.device, self.rules = program, source, device, rules
-        self.draw_noise = noise
         self.statistics = dict(statistics or {})
         self.noise: dict[int, torch.Tensor] = {}
         self.stores: dict[int, Store] = {}
@@ -193,7 +189,7 @@ class TiledForward:
         """The noise of all dropout up to a value, in the order of the forward."""
         for value, step in enumerate(self.program.steps[:last], 1):
             if isinstance(step.local, Noise) and value not in self.noise:
-                self.noise[value] = self.draw_noise(step.shape, step.local.p)
+                self.noise[value] = step.local.draw(step.shape).bool()
 
     def tiles(self, sweep: Sweep) -> Iterator[Region]:
         """Parts of the sweep's values, which together are all of them."""
@@ -248,23 +244,3 @@ class TiledForward:
         elif isinstance(step.local, Noise):
             extra = self.noise[value]
         return step.local.run(inputs, region, extra)
-
-
-def whole_noise(shape: tuple[int, ...], p: float) -> torch.Tensor:
-    """What torch's dropout keeps of a whole value, drawn from its generator."""
-    return torch.empty(shape).bernoulli_(1 - p).bool()
-
-
-def forward_in_tiles(
-    net: nn.Module, image: torch.Tensor, rules: TileRules, **options: object
-) -> torch.Tensor:
-    """`net(image)` for one image (1, C, H, W), computed in tiles."""
-    program = record(net, tuple(image.shape), **options)
-    output = image.new_empty(program.shape(program.output))
-
-    def sink(region: Region, tile: torch.Tensor) -> None:
-        output[..., region.top : region.bottom, region.left : region.right] = tile
-
-    source = lambda region: Region.whole(image.shape).cut(image, region)  # noqa: E731
-    TiledForward(program, source, image.device, rules, whole_noise).run(sink)
-    return output
