@@ -59,14 +59,14 @@ def _conv_transpose2d(
 def _pool(function: Callable[..., torch.Tensor]) -> Callable[..., Local | None]:
     def form(
         sizes: Sizes, x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, *more: Any,
-        **options: Any,
+        count_include_pad: bool = True, **options: Any,
     ) -> Local | None:  # fmt: skip
         kernel, stride = _pair(kernel_size), _pair(stride or kernel_size)
-        fits = all(size % step == 0 for size, step in zip(sizes[0][2:], stride, strict=True))
-        if any(_pair(padding)) or any(more) or any(options.values()) or not fits:
+        dilation = _pair(options.pop("dilation", 1))
+        if any(_pair(padding)) or dilation != (1, 1) or any(more) or any(options.values()):
             return None
         compute = lambda tile: function(tile, kernel, stride)  # noqa: E731
-        return Window(compute, kernel, stride, (0, 0), (1, 1), sizes[0][2:])
+        return Window(compute, kernel, stride, (0, 0), dilation, sizes[0][2:])
 
     return form
 
