@@ -42,6 +42,14 @@ class TestOptions(BaseOptions):
             help="no dropout, running statistics; the default is as in training")
         add("--num_test", life="run", type=types.count_or_inf, default=float("inf"),
             help="how many images")
+        add("--tile", life="machine", type=types.tile_side, default="auto",
+            help="compute large images in tiles, exactly: auto: where memory does not hold them "
+            "whole, in tiles as large as it allows; off; or the side of a tile in px")
+        add("--tile_memory", life="machine", type=types.non_negative, default=0.0, metavar="GB",
+            help="that one image may take; beyond it tiles and scratch files; 0: half of what is "
+            "free")
+        add("--tile_approximate", life="run", action="store_true",
+            help="tiles by the norms' statistics of a small copy of the image: faster, not equal")
         # fmt: on
         size = parser.get_default("crop_size")
         parser.set_defaults(model="test", load_size=size, seed=0, bad_images="skip")

@@ -122,8 +122,18 @@ def label_map(text: str) -> int | str | None:
 
 label_map.__name__ = "a number of classes from 2 up, or a file with a table of them"
 run_name.__name__ = "the name of one folder"
+
+
+def tile_side(text: str) -> str:
+    """`auto`, `off`, or the side of a tile in px."""
+    if text not in ("auto", "off") and not (text.isdecimal() and int(text) >= 16):
+        raise ValueError
+    return text
+
+
 count_or_inf.__name__ = "a whole number from 1 up, or inf"
 folder_name.__name__ = "the name of one folder"
+tile_side.__name__ = "auto, off, or px from 16 up"
 label.__name__ = "the label of a checkpoint"
 name_part.__name__ = "a part of a file's name"
 image_encoding.__name__ = "png, jpg[:1-100] or webp[:1-100]"

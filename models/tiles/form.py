@@ -42,6 +42,14 @@ class Tiling:
     scratch: str = field(default_factory=tempfile.gettempdir)
     dtype: torch.dtype = torch.float32
 
+    @classmethod
+    def of(cls, tile: str, memory_gb: float, approximate: bool) -> Tiling | None:
+        """From the flags `--tile`, `--tile_memory` and `--tile_approximate`; None: no tiles."""
+        if tile == "off":
+            return None
+        side = 0 if tile == "auto" else int(tile)
+        return cls(side, int(memory_gb * 2**30), approximate)
+
     def room(self, device: torch.device) -> int:
         """Bytes that the computation may take."""
         if self.memory:
@@ -58,13 +66,18 @@ def tile_networks(nets: Iterable[nn.Module], tiling: Tiling) -> None:
 
 
 def _in_tiles(forward: Forward, tiling: Tiling) -> Forward:
+    needed: dict[tuple[int, ...], int] = {}  # shape of an image -> bytes without tiles
+
     def tiled(net: nn.Module, image: torch.Tensor, *more: object, **options: object) -> object:
         alone = isinstance(image, torch.Tensor) and image.dim() == 4 and len(image) == 1
         if more or not alone or torch.is_grad_enabled() or options.keys() & {"layers"}:
             return forward(net, image, *more, **options)
-        program = record(net, tuple(image.shape), **options)
-        room = tiling.room(image.device)
-        if not tiling.side and whole_bytes(program) <= room:
+        shape, room = tuple(image.shape), tiling.room(image.device)
+        if not tiling.side and needed.get(shape, room + 1) <= room:
+            return forward(net, image, **options)
+        program = record(net, shape, **options)
+        needed[shape] = whole_bytes(program)
+        if not tiling.side and needed[shape] <= room:
             return forward(net, image, **options)
         output = image.new_empty(program.shape(program.output))
 
@@ -91,8 +104,11 @@ def run(
         options: further arguments of the network's forward.
     """
     precision = next((f.name for f in forms(net) if f.purpose == "precision"), None)
-    with torch.inference_mode(), torch.autocast(
-        device.type, DTYPES.get(precision, torch.bfloat16), enabled=precision is not None
+    with (
+        torch.inference_mode(),
+        torch.autocast(
+            device.type, DTYPES.get(precision, torch.bfloat16), enabled=precision is not None
+        ),
     ):
         statistics = None
         if tiling.approximate:

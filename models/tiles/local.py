@@ -84,9 +84,7 @@ class Norm(Local):
         eps: as of torch's norms.
     """
 
-    def __init__(
-        self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float
-    ) -> None:
+    def __init__(self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float) -> None:
         self.weight, self.bias, self.eps = weight, bias, eps
 
     def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:

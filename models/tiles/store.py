@@ -28,7 +28,7 @@ class Store:
     ) -> None:
         _, self.channels, self.height, self.width = shape
         self.dtype, self.device = dtype, device
-        self.file = None if folder is None else tempfile.TemporaryFile(dir=folder)
+        self.file = None if folder is None else tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self.memory = None
         if self.file is None:
             size = (self.height, self.width, self.channels)

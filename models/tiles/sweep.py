@@ -202,7 +202,9 @@ class TiledForward:
         """px of tiles that take no more than half of the memory."""
         best = SIDES[0]
         for side in SIDES:
-            top, left = (max(0, (px - side) // 2) for px in (height, width))  # the worst: all around
+            top, left = (
+                max(0, (px - side) // 2) for px in (height, width)
+            )  # the worst: all around
             tile = Region(top, min(top + side, height), left, min(left + side, width))
             parts = regions_for(self.program, dict.fromkeys(sweep.values, tile), self.stores)
             numbers = sum(self.program.shape(v)[1] * part.px for v, part in parts.items())

@@ -1,8 +1,12 @@
 """Networks in tiles give what they give on the whole image."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 from models import networks
@@ -11,6 +15,7 @@ from models.generators import GENERATORS
 from models.tiles.form import Tiling, tile_networks
 from models.tiles.record import CannotTile, record
 from models.tiles.sweep import TiledForward, TileRules
+from tests.helpers import TINY, make_aligned, test, train
 
 CPU = torch.device("cpu")
 LEVEL = 2 / 255  # of an 8-bit picture, in [-1, 1]
@@ -139,3 +144,20 @@ def test_memory_decides_whether_there_are_tiles_and_how_large_they_are():
         first = next(forward.tiles(sweep))
         sides.append(first.bottom - first.top)
     assert 64 <= sides[0] < sides[1] <= 1024
+
+
+def test_test_py_writes_the_same_pictures_in_tiles(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_aligned(Path("data"), count=2)
+    epochs = ["--n_epochs", "1", "--n_epochs_decay", "0"]
+    small = [*TINY, "--netG", "resnet_6blocks", "--no_html"]
+    train("--dataroot", "data", "--name", "run", "--model", "pix2pix", *small, *epochs)
+    found = {}
+    for tile in ("off", "24"):
+        test("--dataroot", "data", "--name", "run", "--preprocess", "none", "--tile", tile,
+             "--results_dir", f"results_{tile}", "--device", "cpu")  # fmt: skip
+        files = sorted(Path(f"results_{tile}").rglob("*_fake_B.png"))
+        found[tile] = [np.asarray(Image.open(file)).astype(int) for file in files]
+    assert len(found["off"]) == len(found["24"]) == 2
+    for whole, in_tiles in zip(*found.values(), strict=True):
+        assert np.abs(whole - in_tiles).max() <= 1
