@@ -71,6 +71,25 @@ def _translate_batch(model: Any, batch: dict, direction: str) -> Iterator[Transl
         yield Translation(files, {label: images[i : i + 1] for label, images in visuals.items()})
 
 
+def translate_alone(model: Any, sample: dict, seed: int, direction: str) -> torch.Tensor:
+    """What a model makes of one image: (1, C, H, W) in [-1, 1], on the CPU.
+
+    Args:
+        model: a BaseModel, set to test.
+        sample: uncollated, "A" and "A_paths" at least.
+        seed: of all noise. The image at a place among those of `translate` has mix(seed, place).
+        direction: "AtoB" or "BtoA".
+    """
+    batch = {name: value[None] if isinstance(value, torch.Tensor) else [value]
+             for name, value in sample.items()}  # fmt: skip
+    with compute.image_noise(model.networks().values(), model.device) as noise:
+        noise.seed([seed])
+        pictures = next(_translate_batch(model, batch, direction)).pictures
+    made = [name for name in pictures if name in model.translation_names or name.startswith("fake")]
+    check_pictures(pictures, model.get_image_paths())
+    return pictures[made[0]]
+
+
 def by_size(lists: Iterable[list[dict]]) -> Iterator[tuple[list[int], list[dict]]]:
     """Put together the samples of a list that are of one size.
 

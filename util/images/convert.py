@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -11,8 +13,13 @@ from PIL import Image
 
 from util import atomic
 from util.errors import UserError
+from util.images.header import Header
 from util.images.picture import Picture
+from util.images.read import Range, picture_of, value_limits
 from util.lazy import torch
+
+IN_MEMORY = "the image"  # in messages, where it has no file
+SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")  # PIL's modes
 
 
 def scaled_size(size: tuple[int, int], target: int, longer: bool) -> tuple[int, int]:
@@ -85,3 +92,108 @@ def stretched(image: Image.Image | Picture, aspect_ratio: float) -> Image.Image 
     if aspect_ratio < 1:
         return image.resize((width, int(height / aspect_ratio)), Image.Resampling.BICUBIC)
     return image
+
+
+def values_like(
+    image: torch.Tensor, model: Header, value_range: Range | None = None, aspect_ratio: float = 1.0
+) -> np.ndarray:
+    """(1, C, H, W) in [-1, 1] -> (H, W, C) of the type that another file holds."""
+    scaled = (image.detach()[0].float().cpu().numpy().transpose(1, 2, 0) + 1) / 2
+    if aspect_ratio != 1:
+        scaled = stretched(Picture(scaled), aspect_ratio).values
+    low, high = value_limits(model.dtype, value_range) or (0, 1)
+    values = low + scaled.astype(np.float64) * (high - low)
+    if np.dtype(model.dtype).kind == "f":
+        return values.astype(model.dtype)
+    kept = (
+        (0, 1) if model.dtype == "bool" else (np.iinfo(model.dtype).min, np.iinfo(model.dtype).max)
+    )
+    return values.round().clip(*kept).astype(model.dtype)
+
+
+class Given(NamedTuple):
+    """An image in memory, as networks take it.
+
+    Args:
+        images: pictures, or tensors (C, H, W) in [-1, 1].
+        back: makes of translations, (N, C, H, W) in [-1, 1], what was given.
+    """
+
+    images: list[Picture] | list[torch.Tensor]
+    back: Callable[[torch.Tensor], Any]
+
+
+def taken(image: Any, channels: int, value_range: Range | None) -> Given:
+    if isinstance(image, torch.Tensor):
+        return _taken_tensor(image, channels)
+    if isinstance(image, np.ndarray):
+        return _taken_array(image, channels, value_range)
+    if isinstance(image, Image.Image):
+        return _taken_pil(image, channels, value_range)
+    raise UserError(
+        f"{type(image).__name__} is no image; accepted: PIL's images, numpy arrays (H, W, C), "
+        "tensors (C, H, W) or (N, C, H, W), lists of these; a file: PIL.Image.open(file)"
+    )
+
+
+def _taken_tensor(image: torch.Tensor, channels: int) -> Given:
+    if image.dim() not in (3, 4) or image.shape[-3] != channels:
+        raise UserError(
+            f"a tensor of shape {tuple(image.shape)}; accepted: ({channels}, H, W) or "
+            f"(N, {channels}, H, W)"
+        )
+    if image.dtype == torch.uint8:
+        scaled = image.float().div(127.5).sub(1)
+    elif image.is_floating_point():
+        scaled = image.float()
+    else:
+        raise UserError(f"a tensor of {image.dtype}; accepted: uint8, or floats in [-1, 1]")
+
+    def back(made: torch.Tensor) -> torch.Tensor:
+        made = made if image.dim() == 4 else made[0]
+        if image.dtype == torch.uint8:
+            made = ((made + 1) * 127.5).round().clamp(0, 255)
+        return made.to(image.device, image.dtype)
+
+    return Given(list(scaled.reshape(-1, *scaled.shape[-3:])), back)
+
+
+def _taken_array(image: np.ndarray, channels: int, value_range: Range | None) -> Given:
+    if image.ndim not in (2, 3) or 0 in image.shape:
+        raise UserError(f"an array of shape {image.shape}; accepted: (H, W) or (H, W, C)")
+    values = image if image.ndim == 3 else image[..., None]
+    count = values.shape[2]
+    alpha = count in (2, 4) and count != channels
+    deep = image.dtype != np.uint8 or count not in (1, 3)
+    size = (image.shape[1], image.shape[0])
+    header = Header(size, count, image.dtype.name, alpha=alpha, deep=deep)
+    picture = picture_of(IN_MEMORY, values, header, channels, value_range)
+
+    def back(made: torch.Tensor) -> np.ndarray:
+        result = values_like(made, header, value_range)
+        if alpha:
+            result = np.concatenate([result, values[..., -1:]], axis=2)
+        return result[..., 0] if image.ndim == 2 and result.shape[2] == 1 else result
+
+    return Given([picture], back)
+
+
+def _taken_pil(image: Image.Image, channels: int, value_range: Range | None) -> Given:
+    if image.mode in (*SIXTEEN_BITS, "I", "F"):
+        array = np.asarray(image)
+        given = _taken_array(array.astype(array.dtype.newbyteorder("=")), channels, value_range)
+        return given._replace(back=lambda made: Image.fromarray(given.back(made)))
+    grey = image.mode in ("1", "L", "LA")
+    colours = "L" if grey else "RGB"
+    mode = colours + "A" * image.has_transparency_data
+    plain = image if image.mode == mode else image.convert("RGBA" if "A" in mode else colours)
+    array = np.asarray(plain if plain.mode == mode else plain.convert(mode))
+    given = _taken_array(array, channels, value_range)
+
+    def back(made: torch.Tensor) -> Image.Image:
+        result = given.back(made)
+        if result.ndim == 3 and result.shape[2] == 1:
+            result = result[..., 0]
+        return Image.fromarray(result)
+
+    return given._replace(back=back)

@@ -95,12 +95,7 @@ def decode_picture(
     channels = channels or header.own_channels
     with _damage_told(path):
         image, turned = _decode(data, header, min_size)
-        if header.deep:
-            values = _scaled(path, image, value_range)
-            picture = Picture(_chosen(path, values, header, channels))
-        else:
-            picture = _with_channels(path, image, header, channels)
-        picture.info["path"] = path  # for messages of the transforms
+        picture = picture_of(path, image, header, channels, value_range)
         return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
 
 
@@ -120,6 +115,21 @@ def decode_stored(
         image, turned = _decode(data, header)
         picture = Picture(change(image), {"path": path})
         return picture.transpose(UPRIGHT[turned]) if turned in UPRIGHT else picture
+
+
+def picture_of(
+    path: str, image: np.ndarray | Image.Image, header: Header, channels: int,
+    value_range: Range | None = None,
+) -> Picture:  # fmt: skip
+    """`read_picture` of what is decoded: an array (H, W, C) of the header's type if it is deep,
+    else PIL's image or uint8; `path` is its name."""
+    if header.deep:
+        values = _scaled(path, image, value_range)
+        picture = Picture(_chosen(path, values, header, channels))
+    else:
+        picture = _with_channels(path, image, header, channels)
+    picture.info["path"] = path  # for messages of the transforms
+    return picture
 
 
 def check_pixels(path: str, value_range: Range | None = None, values_too: bool = False) -> Header:

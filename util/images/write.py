@@ -14,11 +14,10 @@ from PIL import Image
 
 from util import atomic
 from util.errors import UserError
-from util.images.convert import png_bytes, save_image, stretched, tensor2im
+from util.images.convert import png_bytes, save_image, stretched, tensor2im, values_like
 from util.images.formats import format_named, written_extensions
 from util.images.header import Header
-from util.images.picture import Picture
-from util.images.read import Range, value_limits
+from util.images.read import Range
 from util.lazy import torch
 
 EIGHT_BITS = Header((0, 0), 3)
@@ -122,7 +121,7 @@ def save_values(
     if encoding:
         encoding.check(path.name, model, channels)
     elif own.written or not fits_png or model.dtype not in ("uint8", "uint16"):
-        values = _values(image, model, value_range, aspect_ratio)
+        values = values_like(image, model, value_range, aspect_ratio)
         own = own if own.written else format_named("tiff")
         file = path.with_name(path.name + own.written)
         atomic.write(file, own.encode(values, model), durable=False)
@@ -133,7 +132,7 @@ def save_values(
         levels = np.asarray(stretched(Image.fromarray(tensor2im(image)), aspect_ratio))
         values = levels if channels == 3 else levels[..., :1]
     else:
-        values = _values(image, model, value_range, aspect_ratio)
+        values = values_like(image, model, value_range, aspect_ratio)
     file = path.with_name(f"{path.name}.{encoding.kind}")
     atomic.write(file, encoding.encode(values), durable=False)
     return file
@@ -164,20 +163,3 @@ def save_like(
     shown = shown.with_name(f"{shown.name}.png")
     save_image(tensor2im(image), shown, aspect_ratio)
     return shown
-
-
-def _values(
-    image: torch.Tensor, model: Header, value_range: Range | None, aspect_ratio: float
-) -> np.ndarray:
-    """(H, W, C) of the other file's type."""
-    scaled = (image.detach()[0].float().cpu().numpy().transpose(1, 2, 0) + 1) / 2
-    if aspect_ratio != 1:
-        scaled = stretched(Picture(scaled), aspect_ratio).values
-    low, high = value_limits(model.dtype, value_range) or (0, 1)
-    values = low + scaled.astype(np.float64) * (high - low)
-    if np.dtype(model.dtype).kind == "f":
-        return values.astype(model.dtype)
-    kept = (
-        (0, 1) if model.dtype == "bool" else (np.iinfo(model.dtype).min, np.iinfo(model.dtype).max)
-    )
-    return values.round().clip(*kept).astype(model.dtype)

@@ -1,0 +1,297 @@
+"""Translate images with a trained network: files on the command line, or anything from Python.
+
+    python translate.py --name horse2zebra in.jpg -o out.png
+    python translate.py --name horse2zebra photos/ "more/*.tif" -o translated/ --skip_existing
+    python translate.py --name horse2zebra - -o - < in.png > out.png
+
+    from translate import Translator
+    translator = Translator.load("checkpoints/horse2zebra")
+    image = translator(image)
+
+The pictures are those of test.py in the images' own sizes (--preprocess keep), with their depth and
+opacity; sub-folders of a folder are kept. docs/from_python.md tells what a Translator takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import glob
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from data.image_folder import list_images
+from models import create_model
+from models.base_model import BaseModel
+from models.compute.process import tune_process
+from models.tiles.form import Tiling, tile_networks
+from models.translation import translate_alone
+from options.translate_options import TranslateOptions
+from scripts.tool import ToolParser
+from util.direction import oriented
+from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
+from util.images import lab
+from util.images.convert import IN_MEMORY, taken
+from util.images.header import read_header
+from util.images.picture import Picture, in_range
+from util.images.read import decode_picture, range_of, read_bytes
+from util.images.write import Encoding, result_extensions, save_values
+from util.results.stems import unique_stems
+from util.seed import mix
+
+
+class Translator:
+    """A trained network as a function of images. It may be called from several threads; a process
+    may have any number of them, and nothing is written.
+
+    Args:
+        model: set up, and set to test.
+        opt: the options that it was made of.
+    """
+
+    def __init__(self, model: BaseModel, opt: argparse.Namespace) -> None:
+        self.model, self.opt = model, opt
+        self.in_lab = opt.dataset_mode == "colorization"
+        self.channels = 3 if self.in_lab else opt.input_nc
+        side = oriented(opt.direction, "A", "B")[0]  # of the data, that it takes
+        self.value_range = range_of(opt.value_range, side)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        run: str | os.PathLike,
+        epoch: str | int = "latest",
+        direction: str | None = None,
+        **flags: Any,
+    ) -> Translator:
+        """The generator of a run.
+
+        Args:
+            run: its folder, e.g. "checkpoints/horse2zebra", or a published <epoch>_net_G*.pth.
+            epoch: "latest", or the number of one that was saved.
+            direction: "AtoB" or "BtoA"; None: as trained. CycleGAN has a generator for each.
+            flags: of test.py by their names: device="cpu", precision="bf16", eval=True, tile="off",
+                tile_memory=2, seed=1, value_range=[0, 4095], no_dropout=True, ...
+
+        Raises:
+            UserError: there is no such run or epoch, or the flags do not fit it.
+        """
+        folder, network = Path(run).absolute(), ""
+        if folder.suffix == ".pth":
+            epoch, _, network = folder.stem.partition("_net_")
+            if not network.startswith("G"):
+                raise UserError(f"{run}: accepted: the folder of a run, or <epoch>_net_G*.pth")
+            folder = folder.parent
+        flags |= {"checkpoints_dir": folder.parent, "name": folder.name, "epoch": epoch}
+        flags |= {"direction": direction} if direction else {}
+        flags |= {"model_suffix": network[1:]} if network[1:] else {}
+        return cls.of_words([word for flag, value in flags.items() for word in _typed(flag, value)])
+
+    @classmethod
+    def of_words(cls, words: list[str]) -> Translator:
+        """By a command line of test.py without data: `--name` and the like."""
+        opt = TranslateOptions().parse(words)
+        model = create_model(opt)
+        model.setup(opt)
+        model.test_mode(opt.eval)
+        if tiling := Tiling.of(opt.tile, opt.tile_memory, opt.tile_approximate):
+            tile_networks(model.networks().values(), tiling)
+        return cls(model, opt)
+
+    def __call__(self, image: Any) -> Any:
+        """Translate an image, or each of a list.
+
+        Args:
+            image: PIL's; an array (H, W) or (H, W, C), whole numbers in the range of their type,
+                floats in [0, 1]; a tensor (C, H, W) or (N, C, H, W), uint8 or floats in [-1, 1];
+                or a list of such.
+
+        Returns: the same kind, size and type, with the network's channels and the image's opacity.
+
+        Raises:
+            UserError: it is no image, or not one that the network takes.
+        """
+        if isinstance(image, (list, tuple)):
+            return [self(each) for each in image]
+        given = taken(image, self.channels, self.value_range)
+        return given.back(torch.cat([self.translate(each) for each in given.images]))
+
+    def translate(
+        self, image: Picture | torch.Tensor, name: str = IN_MEMORY, place: int = 0
+    ) -> torch.Tensor:
+        """A picture, or a tensor (C, H, W) in [-1, 1] -> (1, C, H, W) in [-1, 1], on the CPU.
+
+        Args:
+            name: for messages.
+            place: among the images of a test, whose noise it gets.
+        """
+        values = image.tensor() if isinstance(image, Picture) else image.detach().cpu().float()
+        if self.in_lab:
+            values = values if isinstance(image, Picture) else values.add(1).div(2)
+            A, B = lab.rgb_to_lab(values)
+            sample = {"A": A, "B": B, "A_paths": name, "B_paths": name}
+        else:
+            sample = {"A": in_range(values) if isinstance(image, Picture) else values,
+                      "A_paths": name}  # fmt: skip
+        with self._lock:
+            seed = mix(self.opt.seed, place)
+            return translate_alone(self.model, sample, seed, self.opt.direction)
+
+
+def _typed(flag: str, value: Any) -> list[str]:
+    """A flag as on a command line."""
+    if isinstance(value, bool):
+        return [f"--{flag}"] if value else []
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [f"--{flag}", *map(str, values)]
+
+
+class Job(NamedTuple):
+    """An image file to translate.
+
+    Args:
+        source: the file, or "-" for standard input.
+        target: the file to write, without its extension.
+        encoding: of the target; None: as the source.
+        place: among all images.
+    """
+
+    source: str
+    target: Path
+    encoding: Encoding | None
+    place: int
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Translate files; returns the exit code: 1 if some could not be read."""
+    args, words = _parser().parse_known_args(argv)
+    out = sys.stdout.buffer if args.output == "-" else None
+    with contextlib.redirect_stdout(sys.stderr) if out else contextlib.nullcontext():
+        translator = Translator.of_words(words)
+        opt = translator.opt
+        tune_process(opt.device, opt.precision, False, opt.deterministic)
+        encoding = Encoding.of(opt.format) if opt.format else None
+        if out:
+            if len(args.images) > 1 or os.path.isdir(args.images[0]):
+                raise UserError("-o -: it takes one image; give a folder for several: -o FOLDER")
+            with tempfile.TemporaryDirectory() as folder:
+                job = Job(args.images[0], Path(folder, "image"), encoding, 0)
+                out.write(_translate_file(translator, job).read_bytes())
+            return 0
+        jobs = list(_jobs(args.images, Path(args.output), encoding))
+        left = [job for job in jobs if not (args.skip_existing and _is_made(job))]
+        if len(left) < len(jobs):
+            say(f"{len(jobs) - len(left)} of {len(jobs)} images are translated already")
+        return _translate_files(translator, left, args.output)
+
+
+def _parser() -> ToolParser:
+    parser = ToolParser(__doc__)
+    add = parser.add_argument
+    add("images", nargs="+", help="files, folders, patterns in quotes, or - for standard input")
+    add("-o", "--output", required=True, metavar="OUT",
+        help="a file for one image, whose ending tells the format; a folder for several; - for "
+        "standard output")  # fmt: skip
+    add("--skip_existing", action="store_true", help="leave out images that are translated already")
+    parser.epilog = "Further flags are those of test.py: --name, --epoch, --device, --format, ..."
+    return parser
+
+
+def _jobs(images: list[str], output: Path, encoding: Encoding | None) -> Iterator[Job]:
+    """What there is to do, in order.
+
+    Raises:
+        UserError: an image is not there, or the output is no place for the images.
+    """
+    found = [(file, root) for given in images for file, root in _files(given)]
+    single = len(found) == 1 and not found[0][1] and output.suffix and not output.is_dir()
+    if single:
+        kind = output.suffix.lower().lstrip(".")
+        if encoding is None and kind in ("png", "jpg", "jpeg", "webp"):
+            encoding = Encoding.of(kind)
+        yield Job(found[0][0], output.with_suffix(""), encoding, 0)
+        return
+    if output.suffix.lower() in result_extensions() or output.is_file():
+        raise UserError(f"-o {output}: a file for {len(found)} images; give a folder")
+    for root in {root for _, root in found if root}:
+        if output.resolve().is_relative_to(Path(root).resolve()):
+            raise UserError(
+                f"-o {output}: inside {root}, which is read: the next call would translate its "
+                "own results; give another folder"
+            )
+    stem_of = unique_stems(sorted({root for _, root in found if root}))
+    for place, (file, _) in enumerate(found):
+        yield Job(file, output / stem_of(file), encoding, place)
+
+
+def _files(given: str) -> Iterator[tuple[str, str]]:
+    """(file, the folder that it was found in, or empty) of one argument."""
+    if os.path.isdir(given):
+        listing = list_images(given)
+        for line in listing.describe_left_out():
+            warn(f"{given}: {line}")
+        if not listing.images:
+            raise UserError(f"{given}: no image in it")
+        yield from ((file, given) for file in listing.images)
+    elif given == "-" or os.path.isfile(given):
+        yield given, ""
+    elif matches := sorted(glob.glob(given, recursive=True)):
+        yield from ((file, "") for file in matches if os.path.isfile(file))
+    else:
+        raise UserError(f"{given}: no such file or folder, and no pattern that finds one")
+
+
+def _is_made(job: Job) -> bool:
+    endings = (f".{job.encoding.kind}",) if job.encoding else result_extensions()
+    return any(job.target.with_name(job.target.name + ending).is_file() for ending in endings)
+
+
+@begun()
+def _translate_files(translator: Translator, jobs: list[Job], output: str) -> int:
+    """One after the other; returns the exit code."""
+    bad = 0
+    for job in tqdm(jobs, unit="img", dynamic_ncols=True, disable=None):
+        try:
+            file = _translate_file(translator, job)
+        except BadImage as error:
+            warn(f"{error}; left out")
+            bad += 1
+    if len(jobs) == 1 and not bad:
+        say(f"written: {file}")
+    else:
+        say(f"translated: {len(jobs) - bad} of {len(jobs)} images, in {output}")
+    return 1 if bad else 0
+
+
+def _translate_file(translator: Translator, job: Job) -> Path:
+    """Returns: the file that is written."""
+    data = sys.stdin.buffer.read() if job.source == "-" else read_bytes(job.source)
+    name = "standard input" if job.source == "-" else job.source
+    header = read_header(name, data)
+    picture = decode_picture(name, data, translator.channels, translator.value_range)
+    made = translator.translate(picture, name, job.place)
+    if header.alpha and made.shape[1] in (1, 3):
+        if job.encoding and job.encoding.kind == "jpg":
+            warn(f"{name}: JPEG has no opacity; png and webp have")
+        else:
+            both = decode_picture(name, data, header.channels, translator.value_range)
+            alpha = Picture(both.values[..., -1:]).tensor()[None] * 2 - 1
+            made = torch.cat([made, alpha.to(made)], 1)
+            header = replace(header, channels=made.shape[1])
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    return save_values(made, job.target, header, translator.value_range, encoding=job.encoding)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
