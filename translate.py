@@ -35,8 +35,7 @@ from models.base_model import BaseModel
 from models.compute.process import tune_process
 from models.tiles.form import Tiling, tile_networks
 from models.translation import translate_alone
-from options.translate_options import TranslateOptions
-from scripts.tool import ToolParser
+from options.test_options import TranslateOptions
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
 from util.images import lab
@@ -95,13 +94,14 @@ class Translator:
         flags |= {"checkpoints_dir": folder.parent, "name": folder.name, "epoch": epoch}
         flags |= {"direction": direction} if direction else {}
         flags |= {"model_suffix": network[1:]} if network[1:] else {}
-        return cls.of_words([word for flag, value in flags.items() for word in _typed(flag, value)])
+        words = [word for flag, value in flags.items() for word in _typed(flag, value)]
+        return cls.of(TranslateOptions().parse(words))
 
     @classmethod
-    def of_words(cls, words: list[str]) -> Translator:
-        """By a command line of test.py without data: `--name` and the like."""
-        opt = TranslateOptions().parse(words)
-        model = create_model(opt)
+    def of(cls, opt: argparse.Namespace) -> Translator:
+        """The generator that parsed TranslateOptions describe."""
+        with torch.random.fork_rng(devices=[]):  # weights are drawn before they are loaded
+            model = create_model(opt)
         model.setup(opt)
         model.test_mode(opt.eval)
         if tiling := Tiling.of(opt.tile, opt.tile_memory, opt.tile_approximate):
@@ -175,37 +175,34 @@ class Job(NamedTuple):
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
     """Translate files; returns the exit code: 1 if some could not be read."""
-    args, words = _parser().parse_known_args(argv)
-    out = sys.stdout.buffer if args.output == "-" else None
-    with contextlib.redirect_stdout(sys.stderr) if out else contextlib.nullcontext():
-        translator = Translator.of_words(words)
-        opt = translator.opt
+    out, options = sys.stdout.buffer, TranslateOptions()
+    streams = "-" in (argv or sys.argv[1:])  # perhaps to standard output, where no line may go
+    with contextlib.redirect_stdout(sys.stderr) if streams else contextlib.nullcontext():
+        opt = options.parse(argv)
+        if not options.images or not opt.output:
+            raise UserError("give images, and -o: a file for one, or a folder (--help)")
         tune_process(opt.device, opt.precision, False, opt.deterministic)
+        translator = Translator.of(opt)
         encoding = Encoding.of(opt.format) if opt.format else None
-        if out:
-            if len(args.images) > 1 or os.path.isdir(args.images[0]):
-                raise UserError("-o -: it takes one image; give a folder for several: -o FOLDER")
-            with tempfile.TemporaryDirectory() as folder:
-                job = Job(args.images[0], Path(folder, "image"), encoding, 0)
-                out.write(_translate_file(translator, job).read_bytes())
+        if opt.output == "-":
+            out.write(_translated_bytes(translator, options.images, encoding))
             return 0
-        jobs = list(_jobs(args.images, Path(args.output), encoding))
-        left = [job for job in jobs if not (args.skip_existing and _is_made(job))]
+        jobs = list(_jobs(options.images, Path(opt.output), encoding))
+        left = [job for job in jobs if not (opt.skip_existing and _is_made(job))]
         if len(left) < len(jobs):
             say(f"{len(jobs) - len(left)} of {len(jobs)} images are translated already")
-        return _translate_files(translator, left, args.output)
+        return _translate_files(translator, left, opt.output)
 
 
-def _parser() -> ToolParser:
-    parser = ToolParser(__doc__)
-    add = parser.add_argument
-    add("images", nargs="+", help="files, folders, patterns in quotes, or - for standard input")
-    add("-o", "--output", required=True, metavar="OUT",
-        help="a file for one image, whose ending tells the format; a folder for several; - for "
-        "standard output")  # fmt: skip
-    add("--skip_existing", action="store_true", help="leave out images that are translated already")
-    parser.epilog = "Further flags are those of test.py: --name, --epoch, --device, --format, ..."
-    return parser
+def _translated_bytes(
+    translator: Translator, images: list[str], encoding: Encoding | None
+) -> bytes:
+    """The file of one image."""
+    if len(images) > 1 or os.path.isdir(images[0]):
+        raise UserError("-o -: it takes one image; for several give a folder: -o FOLDER")
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(images[0], Path(folder, "image"), encoding, 0)
+        return _translate_file(translator, job).read_bytes()
 
 
 def _jobs(images: list[str], output: Path, encoding: Encoding | None) -> Iterator[Job]:

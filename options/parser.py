@@ -110,6 +110,7 @@ class OptionParser(Declares, argparse.ArgumentParser):
         self.text: dict[tuple[str, str], str] = {}
         self._last: dict[str, Any] = {}
         self._tables_open = False
+        self.words: list[str] | None = None  # of no flag, collected; None: there may be none
         self.command = command
         # What gives the flags that are not of this call -> where they are.
         self.elsewhere: Callable[[], dict[str, str]] = dict
@@ -255,7 +256,9 @@ class OptionParser(Declares, argparse.ArgumentParser):
 
     def refuse_unknown(self, unknown: list[str]) -> None:
         """One line for all flags that are not there, or for the first word that is none."""
-        flags = [(n, *word.partition("=")) for n, word in enumerate(unknown) if word[0:1] == "-"]
+        flags = [
+            (n, *word.partition("=")) for n, word in enumerate(unknown) if word[0:1] == "-" != word
+        ]
         told = []
         for number, word, _, value in flags:
             rest = itertools.takewhile(lambda more: more[0:1] != "-", unknown[number + 1 :])
@@ -266,7 +269,9 @@ class OptionParser(Declares, argparse.ArgumentParser):
         if told:
             flags_word = "flags" if len(told) > 1 else "flag"
             raise UserError(f"unknown {flags_word} {'; '.join(told)} (--help lists all)")
-        if unknown:
+        if self.words is not None:
+            self.words += unknown
+        elif unknown:
             word = unknown[0]
             raise UserError(
                 f"unexpected argument {word!r}; flags start with -- and come before values"

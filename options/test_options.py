@@ -1,6 +1,7 @@
-"""Test a trained model: translate a folder of images and write a page of the results."""
+"""The options of test.py, and of translate.py, which are the same without a data set."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,52 @@ def read_from_weights(early: dict[str, Any]) -> dict[str, Any]:
                 flags["input_nc"], flags["output_nc"] = flags["output_nc"], flags["input_nc"]
             return {"name": path.name, **flags}
     return {}
+
+
+# Flags of test.py that mean nothing here -> what does.
+OF_TEST = dict.fromkeys(("results_dir", "results_layout", "overwrite"), "-o says where images go")
+OF_TEST |= dict.fromkeys(("dataroot", "phase", "num_test"), "files and folders follow the flags")
+
+
+class TranslateOptions(TestOptions):
+    """Images come one by one, from anywhere, and keep their sizes.
+
+    Attributes:
+        images: words of the command line that belong to no flag: files, folders, patterns.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[str] = []
+
+    def initialize(self, parser: argparse.ArgumentParser) -> None:
+        """The flags of test.py, and where images go."""
+        super().initialize(parser)
+        add = parser.add_argument_group("translate").add_argument
+        # fmt: off
+        add("-o", "--output", life="place", metavar="OUT",
+            help="a file for one image, whose ending tells the format; a folder for several; - for "
+            "standard output")
+        add("--skip_existing", life="call", action="store_true",
+            help="leave out images that are translated already")
+        # fmt: on
+
+    def common_parser(self) -> OptionParser:
+        """One that takes words without flags, too."""
+        parser = super().common_parser()
+        parser.usage = "python translate.py --name NAME IMAGE ... -o OUT [--flag value ...]"
+        parser.words = self.images = []
+        return parser
+
+    def replaced(self, trained: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """One generator on images of one side; colours without lightness need their own model."""
+        for flag in given.keys() & OF_TEST.keys():
+            raise UserError(f"--{flag} {given[flag]}: of test.py; here {OF_TEST[flag]}")
+        nowhere = {"dataroot": os.devnull}
+        if "model" in given or trained.get("model") == "colorization":
+            return nowhere
+        return nowhere | {"model": "test", "dataset_mode": "single"}
+
+    def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
+        """Each image comes out in its own size."""
+        return super().decide_options(opt, explicit) | {"preprocess": "keep"}

@@ -1,0 +1,205 @@
+"""translate.py and `Translator`: a trained network as a command and as a function of images."""
+
+import io
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import translate
+from tests.helpers import TINY, make_aligned, make_single, make_unaligned, photo, test, train
+from translate import Translator
+from util.errors import UserError
+
+SHORT = [*TINY, "--n_epochs", "1", "--n_epochs_decay", "0", "--no_html", "--netG", "resnet_6blocks",
+         "--save_epoch_freq", "1"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A folder with runs of several models, and photographs of odd sizes."""
+    root = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        make_aligned(Path("pairs"), count=2)
+        make_unaligned(Path("sets"), count=2)
+        make_single(Path("colour/train"), count=2)
+        train("--dataroot", "pairs", "--name", "pix", "--model", "pix2pix", *SHORT)
+        train("--dataroot", "sets", "--name", "cycle", "--model", "cycle_gan", *SHORT)
+        train("--dataroot", "colour", "--name", "colours", "--model", "colorization", *SHORT)
+        Path("photos/sub").mkdir(parents=True)
+        photo(3, (45, 37)).save("photos/img2.png")
+        photo(4, (30, 52)).save("photos/img10.jpg")
+        photo(5, (41, 41)).save("photos/sub/img2.png")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _at_home(home, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+def pixels(file: str | Path) -> np.ndarray:
+    return np.asarray(Image.open(file)).astype(int)
+
+
+def run(*argv: str | Path, expect: int = 0) -> None:
+    assert translate.main([*map(str, argv), "--device", "cpu"]) == expect
+
+
+@pytest.mark.parametrize("name", ["pix", "cycle", "colours"])
+def test_it_gives_the_pictures_of_test_py(name, tmp_path):
+    test("--dataroot", "photos", "--name", name, "--results_layout", "flat", "--results_dir",
+         tmp_path / "test", "--device", "cpu", "--num_threads", "0")  # fmt: skip
+    run("--name", name, "photos", "-o", tmp_path / "translated")
+    tested, translated = tmp_path / "test" / name / "test_latest", tmp_path / "translated"
+    files = {file.relative_to(tested) for file in tested.rglob("*.png")}
+    assert {str(file) for file in files} == {"img2.png", "img10.png", "sub/img2.png"}
+    for file in files:
+        assert (pixels(tested / file) == pixels(translated / file)).all()
+
+
+def test_a_translator_gives_back_the_kind_that_it_was_given():
+    translator = Translator.load("checkpoints/pix", device="cpu")
+    image = Image.open("photos/img2.png")
+    levels = np.asarray(image)
+    made = translator(image)
+    assert (made.mode, made.size) == ("RGB", (45, 37))
+    expected = np.asarray(made).astype(int)
+    assert (translator(levels) == expected).all()
+    deep = translator(levels.astype(np.uint16) * 257)
+    assert deep.dtype == np.uint16 and abs(deep / 257 - expected).max() <= 0.5
+    unit = translator(levels / 255)
+    assert unit.dtype == np.float64 and abs(unit * 255 - expected).max() <= 0.5
+    tensor = torch.from_numpy(levels.copy()).permute(2, 0, 1)
+    assert (translator(tensor).permute(1, 2, 0).numpy() == expected).all()
+    floats = translator((tensor / 127.5 - 1)[None].double())
+    assert floats.shape == (1, 3, 37, 45) and floats.dtype == torch.float64
+    assert abs((floats[0].permute(1, 2, 0).numpy() + 1) * 127.5 - expected).max() <= 0.5
+    assert [type(each) for each in translator([image, levels])] == [Image.Image, np.ndarray]
+
+
+@pytest.mark.parametrize(
+    ("mode", "given_back"), [("L", "RGB"), ("LA", "RGBA"), ("RGBA", "RGBA"), ("P", "RGB")]
+)
+def test_modes_of_pil_keep_their_opacity(mode, given_back):
+    image = Image.open("photos/img2.png").convert(mode)
+    if "A" in mode:
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    made = Translator.load("checkpoints/pix", device="cpu")(image)
+    assert (made.mode, made.size) == (given_back, image.size)
+    if "A" in mode:
+        assert made.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ("photos/img2.png", "PIL.Image.open"),
+        (np.zeros((2, 3, 4, 5)), r"\(H, W, C\)"),
+        (np.zeros((0, 8, 3)), r"\(H, W, C\)"),
+        (np.full((8, 8, 3), np.nan), "NaN"),
+        (np.zeros((8, 8, 3), np.int32), "value_range"),
+        (np.zeros((8, 8, 5), np.uint8), "5 channels, expected are 3"),
+        (torch.zeros(1, 8, 8), r"\(3, H, W\)"),
+        (torch.zeros(3, 8, 8, dtype=torch.int64), r"\[-1, 1\]"),
+    ],
+)
+def test_what_is_no_image_is_told_with_what_is_accepted(given, accepted):
+    with pytest.raises(UserError, match=accepted):
+        Translator.load("checkpoints/pix", device="cpu")(given)
+
+
+def test_directions_epochs_and_published_files():
+    image = Image.open("photos/img2.png")
+    there = Translator.load("checkpoints/cycle", device="cpu")(image)
+    back = Translator.load("checkpoints/cycle", direction="BtoA", device="cpu")(image)
+    assert there.tobytes() != back.tobytes()
+    file = Translator.load("checkpoints/cycle/latest_net_G_B.pth", device="cpu")(image)
+    assert file.tobytes() == back.tobytes()
+    epoch = Translator.load("checkpoints/cycle", epoch=1, device="cpu")(image)
+    assert epoch.tobytes() == there.tobytes()
+    with pytest.raises(UserError, match="7"):
+        Translator.load("checkpoints/cycle", epoch=7, device="cpu")
+    with pytest.raises(UserError, match="cycel"):
+        Translator.load("checkpoints/cycel", device="cpu")
+
+
+def test_threads_share_a_translator_and_nothing_is_written(home):
+    before = {file: file.stat().st_mtime_ns for file in home.rglob("*")}
+    state = torch.random.get_rng_state()
+    translator = Translator.load("checkpoints/pix", device="cpu")
+    images = [photo(n, (40 + n, 36)) for n in range(6)]
+    expected = [image.tobytes() for image in translator(images)]
+    found: dict[int, bytes] = {}
+
+    def work(number: int) -> None:
+        found[number] = translator(images[number]).tobytes()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[number] for number in range(6)] == expected
+    assert torch.equal(torch.random.get_rng_state(), state), "random numbers of the caller stay"
+    assert {file: file.stat().st_mtime_ns for file in home.rglob("*")} == before
+
+
+def test_a_command_that_was_cut_off_goes_on(tmp_path, capsys):
+    out = tmp_path / "out"
+    run("--name", "pix", "photos", "-o", out)
+    first = pixels(out / "sub/img2.png")
+    (out / "sub/img2.png").unlink()
+    stays = (out / "img2.png").stat().st_mtime_ns
+    run("--name", "pix", "photos", "-o", out, "--skip_existing")
+    assert "2 of 3 images are translated already" in capsys.readouterr().out
+    assert (pixels(out / "sub/img2.png") == first).all()
+    assert (out / "img2.png").stat().st_mtime_ns == stays
+
+
+def test_one_file_patterns_formats_and_a_damaged_one(tmp_path, capsys):
+    run("--name", "pix", "photos/img2.png", "-o", tmp_path / "one.jpg")
+    assert Image.open(tmp_path / "one.jpg").format == "JPEG"
+    Path("photos_bad").mkdir(exist_ok=True)
+    Path("photos_bad/x.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    run("--name", "pix", "photos/**/*.png", "photos_bad/x.png", "-o", out, "--format", "webp:70",
+        expect=1)  # fmt: skip
+    assert len(list(out.rglob("*.webp"))) == 2
+    said = capsys.readouterr()
+    assert "photos_bad/x.png" in said.err and "translated: 2 of 3 images" in said.out
+
+
+def test_standard_input_and_output(monkeypatch, capfdbinary):
+    content = io.BytesIO(Path("photos/img2.png").read_bytes())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+    run("--name", "pix", "-", "-o", "-")
+    out = capfdbinary.readouterr().out
+    made = Image.open(io.BytesIO(out))
+    assert (
+        made.tobytes()
+        == Translator.load("checkpoints/pix")(Image.open("photos/img2.png")).tobytes()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["photos", "-o", "photos/out"], "inside photos"),
+        (["photos", "-o", "out.png"], "give a folder"),
+        (["nothere.png", "-o", "out"], "nothere.png: no such file"),
+        (["photos"], "-o"),
+        (["-o", "out"], "give images"),
+        (["photos", "-o", "out", "--results_dir", "x"], "-o says where"),
+        (["photos", "-o", "-"], "give a folder"),
+        (["photos", "-o", "out", "--formt", "png"], "--format"),
+    ],
+)
+def test_wrong_calls_are_one_line(words, told, capsys):
+    run("--name", "pix", *words, expect=2)
+    assert told in capsys.readouterr().err.splitlines()[-1]
