@@ -22,8 +22,7 @@ from models import create_model
 from models.base_model import BaseModel
 from models.compute.process import tune_process
 from models.padding import pad_batch
-from models.tiles.form import Tiling, tile_networks
-from models.translation import translate
+from models.translation import tile_model, translate
 from options.test_options import TestOptions, describe_sizes
 from util.atomic import inside
 from util.errors import begun, one_line_errors, say
@@ -45,8 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     dataset, model = create_dataset(opt, singles=True), create_model(opt)
     model.setup(opt)
     mode = model.test_mode(opt.eval)
-    if tiling := Tiling.of(opt.tile, opt.tile_memory, opt.tile_approximate):
-        tile_networks(model.networks().values(), tiling)
+    tile_model(model, opt.tile, opt.tile_memory, opt.tile_approximate)
     total, count = len(dataset), dataset.limit(opt.num_test)
     say(options.describe(opt.verbose))
     say(f"norm and dropout: {mode}")

@@ -26,15 +26,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from tqdm import tqdm
 
 from data.image_folder import list_images
 from models import create_model
 from models.base_model import BaseModel
 from models.compute.process import tune_process
-from models.tiles.form import Tiling, tile_networks
-from models.translation import translate_alone
+from models.translation import tile_model, translate_alone
 from options.test_options import TranslateOptions
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
@@ -44,6 +42,7 @@ from util.images.header import read_header
 from util.images.picture import Picture, in_range
 from util.images.read import decode_picture, range_of, read_bytes
 from util.images.write import Encoding, result_extensions, save_values
+from util.lazy import torch
 from util.results.stems import unique_stems
 from util.seed import mix
 
@@ -104,8 +103,7 @@ class Translator:
             model = create_model(opt)
         model.setup(opt)
         model.test_mode(opt.eval)
-        if tiling := Tiling.of(opt.tile, opt.tile_memory, opt.tile_approximate):
-            tile_networks(model.networks().values(), tiling)
+        tile_model(model, opt.tile, opt.tile_memory, opt.tile_approximate)
         return cls(model, opt)
 
     def __call__(self, image: Any) -> Any:

@@ -12,6 +12,7 @@ from util.lazy import Lazy, torch
 from util.seed import mix, seed_everything
 
 compute = Lazy("models.compute.configure")
+tiles = Lazy("models.tiles.form")
 
 Collate = Callable[[list[dict]], dict]  # from samples of one size to their batch
 
@@ -26,6 +27,13 @@ class Translation(NamedTuple):
 
     files: dict[str, str]
     pictures: dict[str, torch.Tensor]
+
+
+def tile_model(model: Any, tile: str, memory_gb: float, approximate: bool) -> None:
+    """Let a model's networks compute in tiles, as `--tile`, `--tile_memory` and
+    `--tile_approximate` say."""
+    if tiling := tiles.Tiling.of(tile, memory_gb, approximate):
+        tiles.tile_networks(model.networks().values(), tiling)
 
 
 def translate(
