@@ -58,6 +58,11 @@ class Translator:
 
     def __init__(self, model: BaseModel, opt: argparse.Namespace) -> None:
         self.model, self.opt = model, opt
+        if opt.labels:
+            raise UserError(
+                f"run {opt.name} translates label maps (--label_{next(iter(opt.labels))}), which "
+                "this does not read; test.py --results_layout flat does"
+            )
         self.in_lab = opt.dataset_mode == "colorization"
         self.channels = 3 if self.in_lab else opt.input_nc
         side = oriented(opt.direction, "A", "B")[0]  # of the data, that it takes

@@ -50,7 +50,7 @@ def test_a_private_plugin_leaves_the_options_reference_current(tmp_path, monkeyp
     assert "model private" in reference(all_names())  # the script itself tells of all
 
 
-@pytest.mark.parametrize(("page", "line"), command_lines(["train.py", "test.py"]))
+@pytest.mark.parametrize(("page", "line"), command_lines(["train.py", "test.py", "translate.py"]))
 def test_documented_command_lines_parse(page, line):
     entry, *argv = shlex.split(line, comments=True)
     argv = [word for word in argv if word != "..."]
@@ -58,12 +58,16 @@ def test_documented_command_lines_parse(page, line):
         pytest.skip("how many styles there are is known to the run; see test_style.py")
     if {"blur", "tiny"} & set(argv):
         pytest.skip("the example of a guide, tested below")
-    if "--dataroot" not in argv:
+    if "--dataroot" not in argv and entry != "translate.py":
         argv += ["--dataroot", "taken from the run"]
     for file in [word for word in argv if word.endswith(".jpg")]:
         photo(1).save(file)
-    parser = train_options.TrainOptions() if entry == "train.py" else test_options.TestOptions()
-    assert parser.parse(argv).name
+    parsers = {
+        "train.py": train_options.TrainOptions,
+        "test.py": test_options.TestOptions,
+        "translate.py": test_options.TranslateOptions,
+    }
+    assert parsers[entry]().parse(argv).name
 
 
 @pytest.mark.parametrize(("page", "line"), command_lines(TOOLS))
@@ -86,6 +90,7 @@ def test_every_flag_in_the_documents_exists():
     known |= {"help", "nproc_per_node", "blur_px", "depth", "noise", "upgrade", "mlflow_uri"}
     known |= {a.dest for tool in TOOLS for a in script(tool).parser()._actions}
     known |= set(re.findall(r"--(\w+)", get_data.parser().format_help()))
+    known |= test_options.TranslateOptions().common_parser().flags().keys()
     known |= {a.dest for a in visdom_server.parser()._actions} | {"logdir"}  # of TensorBoard
     of_pip = {"use", "pep517"}
     for page in PAGES:
