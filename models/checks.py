@@ -21,7 +21,7 @@ def described(value: Any) -> str:
 
 
 def images_in(batch: dict, name: str, channels: int | None, giver: str, taker: str) -> torch.Tensor:
-    """The images (N, C, H, W) of a batch under a name, as float32 in [-1, 1].
+    """The images (N, C, H, W) of a batch under a name, floats in [-1, 1].
 
     Args:
         channels: that they have to have; None: any number.
@@ -48,7 +48,7 @@ def images_in(batch: dict, name: str, channels: int | None, giver: str, taker: s
             f"made for {channels}; give --input_nc or --output_nc {images.shape[1]}, or images of "
             f"{channels}"
         )
-    return images.float()
+    return images
 
 
 def loss_in(model: str, name: str, value: Any) -> torch.Tensor | float:

@@ -120,4 +120,4 @@ def test_a_run_is_repeated_from_its_options(tmp_path, capsys):
     first, second = re.findall(r"^([0-9a-f]{64})  ", text, re.MULTILINE)
     assert first == second and "the same weights" in text
     assert rerun.main(["checkpoints/none"]) == 2
-    assert "no train_opt.yaml in it" in capsys.readouterr().err
+    assert "no run of this name" in capsys.readouterr().err
