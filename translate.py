@@ -167,12 +167,14 @@ class Job(NamedTuple):
         target: the file to write, without its extension.
         encoding: of the target; None: as the source.
         place: among all images.
+        ending: of the target, as somebody typed it; empty: as the format has it.
     """
 
     source: str
     target: Path
     encoding: Encoding | None
     place: int
+    ending: str = ""
 
 
 @one_line_errors
@@ -194,6 +196,9 @@ def main(argv: list[str] | None = None) -> int:
         left = [job for job in jobs if not (opt.skip_existing and _is_made(job))]
         if len(left) < len(jobs):
             say(f"{len(jobs) - len(left)} of {len(jobs)} images are translated already")
+        for job in left[:1]:  # what does not fit ends here
+            with _told(job):
+                pass
         return _translate_files(translator, left, opt.output)
 
 
@@ -220,8 +225,10 @@ def _jobs(images: list[str], output: Path, encoding: Encoding | None) -> Iterato
         kind = output.suffix.lower().lstrip(".")
         if encoding is None and kind in ("png", "jpg", "jpeg", "webp"):
             encoding = Encoding.of(kind)
-        yield Job(found[0][0], output.with_suffix(""), encoding, 0)
+        yield Job(found[0][0], output.with_suffix(""), encoding, 0, output.suffix)
         return
+    if output.exists() and not output.is_dir():
+        raise UserError(f"-o {output}: there already, and neither a picture nor a folder")
     if output.suffix.lower() in result_extensions() or output.is_file():
         raise UserError(f"-o {output}: a file for {len(found)} images; give a folder")
     for root in {root for _, root in found if root}:
@@ -289,8 +296,23 @@ def _translate_file(translator: Translator, job: Job) -> Path:
             alpha = Picture(both.values[..., -1:]).tensor()[None] * 2 - 1
             made = torch.cat([made, alpha.to(made)], 1)
             header = replace(header, channels=made.shape[1])
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    return save_values(made, job.target, header, translator.value_range, encoding=job.encoding)
+    with _told(job):
+        value_range = translator.value_range
+        file = save_values(made, job.target, header, value_range, encoding=job.encoding)
+        same = job.ending.lower().replace("jpeg", "jpg") == file.suffix
+        return file.replace(file.with_suffix(job.ending)) if same else file
+
+
+@contextlib.contextmanager
+def _told(job: Job) -> Iterator[None]:
+    """With the folder of a job made; what the system refuses is one line."""
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{job.target.parent}: cannot be written ({error.strerror}); give another -o"
+        ) from None
 
 
 if __name__ == "__main__":

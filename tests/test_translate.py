@@ -1,6 +1,7 @@
 """translate.py and `Translator`: a trained network as a command and as a function of images."""
 
 import io
+import os
 import sys
 import threading
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_modes_of_pil_keep_their_opacity(mode, given_back):
     ("given", "accepted"),
     [
         ("photos/img2.png", "PIL.Image.open"),
+        (Image.fromarray(np.full((8, 8), 300, np.uint16)), "give a numpy array"),
         (np.zeros((2, 3, 4, 5)), r"\(H, W, C\)"),
         (np.zeros((0, 8, 3)), r"\(H, W, C\)"),
         (np.full((8, 8, 3), np.nan), "NaN"),
@@ -165,6 +167,8 @@ def test_a_command_that_was_cut_off_goes_on(tmp_path, capsys):
 def test_one_file_patterns_formats_and_a_damaged_one(tmp_path, capsys):
     run("--name", "pix", "photos/img2.png", "-o", tmp_path / "one.jpg")
     assert Image.open(tmp_path / "one.jpg").format == "JPEG"
+    run("--name", "pix", "photos/img2.png", "-o", tmp_path / "one.b.JPEG")  # the name as typed
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["one.b.JPEG", "one.jpg"]
     Path("photos_bad").mkdir(exist_ok=True)
     Path("photos_bad/x.png").write_bytes(b"no image")
     out = tmp_path / "out"
@@ -192,6 +196,8 @@ def test_standard_input_and_output(monkeypatch, capfdbinary):
     [
         (["photos", "-o", "photos/out"], "inside photos"),
         (["photos", "-o", "out.png"], "give a folder"),
+        (["photos/img2.png", "-o", os.devnull], "neither a picture nor a folder"),
+        (["photos/img2.png", "-o", "pairs/train/0.png/x"], "give another -o"),
         (["nothere.png", "-o", "out"], "nothere.png: no such file"),
         (["photos"], "-o"),
         (["-o", "out"], "give images"),

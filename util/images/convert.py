@@ -182,7 +182,7 @@ def _taken_pil(image: Image.Image, channels: int, value_range: Range | None) -> 
     if image.mode in (*SIXTEEN_BITS, "I", "F"):
         array = np.asarray(image)
         given = _taken_array(array.astype(array.dtype.newbyteorder("=")), channels, value_range)
-        return given._replace(back=lambda made: Image.fromarray(given.back(made)))
+        return given._replace(back=lambda made: _deep_pil(given.back(made), image.mode))
     grey = image.mode in ("1", "L", "LA")
     colours = "L" if grey else "RGB"
     mode = colours + "A" * image.has_transparency_data
@@ -197,3 +197,13 @@ def _taken_pil(image: Image.Image, channels: int, value_range: Range | None) -> 
         return Image.fromarray(result)
 
     return given._replace(back=back)
+
+
+def _deep_pil(values: np.ndarray, mode: str) -> Image.Image:
+    """PIL's image of 16-bit, 32-bit or float values (H, W)."""
+    if values.ndim == 3:
+        raise UserError(
+            f"a PIL image of mode {mode} became {values.shape[2]} channels of {values.dtype}, "
+            "which PIL cannot hold; give a numpy array: np.asarray(image)"
+        )
+    return Image.fromarray(values)
