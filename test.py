@@ -16,6 +16,11 @@ import sys
 
 from tqdm import tqdm
 
+from util import signals
+
+if __name__ == "__main__":
+    signals.guard_start()  # the imports take a while
+
 from data import create_dataset
 from data.loader import Loader
 from models import create_model
@@ -28,6 +33,7 @@ from util.atomic import inside
 from util.errors import begun, one_line_errors, say
 from util.images.write import Encoding
 from util.labels.colours import legend
+from util.machine import memory_errors
 from util.record import command_line
 from util.results.rules import PictureRules, Sources
 from util.results.writer import PageInfo, Results
@@ -38,7 +44,13 @@ from util.seed import seed_everything
 def main(argv: list[str] | None = None) -> int:
     """Test; returns the exit code."""
     options = TestOptions()
-    opt = options.parse(argv)
+    with memory_errors(vars(options.parse(argv))):
+        return run(options, sys.argv[1:] if argv is None else argv)
+
+
+def run(options: TestOptions, words: list[str]) -> int:
+    """Test as the command line's words want it; returns the exit code."""
+    opt = options.opt
     seed_everything(opt.seed)
     tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
     dataset, model = create_dataset(opt, singles=True), create_model(opt)
@@ -46,30 +58,20 @@ def main(argv: list[str] | None = None) -> int:
     mode = model.test_mode(opt.eval)
     tile_model(model, opt.tile, opt.tile_memory, opt.tile_approximate)
     total, count = len(dataset), dataset.limit(opt.num_test)
-    say(options.describe(opt.verbose))
-    say(f"norm and dropout: {mode}")
+    say(f"{options.describe(opt.verbose)}\nnorm and dropout: {mode}")
     say(f"testing {count} of {total} images on {opt.device}; {describe_sizes(opt)}")
-    iteration = f"_iter{opt.load_iter}" if opt.load_iter > 0 else ""
-    label = f"{opt.phase}_{opt.epoch}{iteration}"
+    label = f"{opt.phase}_{opt.epoch}" + f"_iter{opt.load_iter}" * (opt.load_iter > 0)
     folder = inside(opt.results_dir, opt.name, label, what="folder of results")
     # What does not fit ends here, before anything is written.
     rules = picture_rules(opt, dataset, model)
     rules.check_encoding(dataset.dataset.checked_files())
     model.set_input(pad_batch(dataset.peek(), *model.accepted_sides)[0])
-    facts = {
-        "model": opt.model,
-        "norm and dropout": mode,
-        "weights": f"{opt.run_dir}, epoch {opt.epoch_label}",
-        "data": opt.dataroot,
-    }
-    words = sys.argv[1:] if argv is None else argv
-    details = {
-        "command": command_line(["python", "test.py", *words]),
-        "options": options.describe(),
-    }
-    title = f"{opt.name}: {opt.phase}"
-    colours = legend(rules.labels)
-    page = PageInfo(title, facts, details, opt.display_winsize, model.visual_groups, colours)
+    weights = f"{opt.run_dir}, epoch {opt.epoch_label}"
+    facts = {"model": opt.model, "norm and dropout": mode, "weights": weights, "data": opt.dataroot}
+    command = command_line(["python", "test.py", *words])
+    details = {"command": command, "options": options.describe()}
+    page = PageInfo(f"{opt.name}: {opt.phase}", facts, details, opt.display_winsize,
+                    model.visual_groups, legend(rules.labels))  # fmt: skip
     results = Results(folder, page, rules).begin()
     write_results(options, dataset, model, results, count)
     results.finish(opt.dataroot, opt.overwrite)
@@ -81,12 +83,10 @@ def picture_rules(opt: argparse.Namespace, dataset: Loader, model: BaseModel) ->
     read = dataset.dataset
     cropped = "crop" in opt.preprocess and opt.crop_size != opt.load_size
     sources = Sources(read.folders, read.images_per_file == 2, cropped)
-    encoding = Encoding.of(opt.format) if opt.format else None
-    told = tuple(model.translation_names)
-    flat = opt.results_layout == "flat"
     return PictureRules(
-        opt.direction, opt.value_range, opt.aspect_ratio, model.visual_sides, told, encoding, flat,
-        sources, dataset.labels,
+        opt.direction, opt.value_range, opt.aspect_ratio, model.visual_sides,
+        tuple(model.translation_names), Encoding.of(opt.format) if opt.format else None,
+        opt.results_layout == "flat", sources, dataset.labels,
     )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def write_results(
     with results, bar, begun():
         if not results.rules.flat:
             options.save(results.folder)
-        for files, pictures in translate(model, dataset, dataset.collate, opt.seed, opt.direction):
+        for files, pictures in translate(model, dataset, opt.seed, opt.direction):
             results.add(files, pictures)
             bar.update()
     for path, why in dataset.bad.items():

@@ -13,6 +13,11 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
+from util import signals
+
+if __name__ == "__main__":
+    signals.guard_start()  # the imports take a while
+
 from data import create_dataset
 from data.loader import Loader
 from models import create_model
@@ -24,10 +29,10 @@ from util import distributed
 from util.checkpoints.state import first_epoch
 from util.errors import one_line_errors, say, warn
 from util.lazy import Lazy
+from util.machine import memory_errors
 from util.seed import seed_everything
 from util.trackers import missing_packages
 from util.training.run_folder import run_lock
-from util.training.signals import SignalHandler
 
 # The life of a run is no part of --help.
 session, summary = Lazy("util.training.session"), Lazy("util.training.summary")
@@ -39,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     options = TrainOptions()
     opt = options.parse(argv)
     writes = distributed.start(opt.device)
-    with SignalHandler(opt.requeue) as signals, run_lock(opt.run_dir, writes and not opt.dry_run):
+    lock = run_lock(opt.run_dir, writes and not opt.dry_run)
+    with signals.SignalHandler(opt.requeue) as asked, lock, memory_errors(vars(opt)):
         seed_everything(opt.seed)
         tune_process(opt.device, opt.precision, "crop" in opt.preprocess, opt.deterministic)
         dataset, model = create_dataset(opt), create_model(opt)
@@ -53,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         if opt.dry_run:
             return dry_run(opt, dataset, model)
         # With --continue_train `setup` gives what else the checkpoint holds.
-        with session.Session(opt, options, model, dataset, model.setup(opt), signals) as run:
+        with session.Session(opt, options, model, dataset, model.setup(opt), asked) as run:
             for epoch in run.epochs():
                 for batch in run.batches(epoch):
                     with run.step(batch):  # guards, counts, logs, shows, saves, stops

@@ -27,8 +27,8 @@ from benchmarks.photos import make_photos
 from benchmarks.train_step import Effort
 from benchmarks.turns import Failed
 from util import atomic
-from util.device import resolve_device
 from util.errors import one_line_errors, say
+from util.machine import resolve_device
 
 # Parts in which another checkout takes part.
 COMPARED = {

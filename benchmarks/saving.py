@@ -28,10 +28,10 @@ from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.plan import DiskUse, Sizes
 from util.machine import memory
 from util.record import RunInfo
+from util.signals import SignalHandler
 from util.training.checkpointer import Checkpointer, Progress
 from util.training.nan_guard import NanGuard
 from util.training.session import save_plan
-from util.training.signals import SignalHandler
 from util.training.visualizer import Visualizer
 
 MODELS = ("pix2pix", "cycle_gan")

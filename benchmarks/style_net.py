@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.timing import interleaved, row
 from models.style.net import StyleNet
-from util.device import resolve_device
+from util.machine import resolve_device
 
 SIZES = ((640, 427), (2048, 1366))
 

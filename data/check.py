@@ -23,6 +23,7 @@ from util.images.read import (
     wrong_channels,
 )
 from util.labels.table import Labels
+from util.signals import leave_to_parent
 
 MOST_FILES = 30_000  # that the quick look opens; of more, so many at equal distances
 ANY = (-(2.0**31), 2.0**31)  # values of label maps
@@ -230,11 +231,16 @@ def refuse_mixed_sizes(found: Findings, batch_size: int, preprocess: str) -> Non
 def _read_all(files: dict[str, Range | None], workers: int) -> Iterable[Header | str]:
     """The header of each file, or what is wrong with it."""
     if workers > 1:
-        with ProcessPoolExecutor(workers, initializer=quiet_decoders) as pool:
+        with ProcessPoolExecutor(workers, initializer=_begin_worker) as pool:
             yield from pool.map(_decode_one, files, files.values(), chunksize=16)
         return
     with ThreadPoolExecutor(8) as pool:  # network folders answer late, but many at a time
         yield from pool.map(_decode_one if workers else _read_one, files, files.values())
+
+
+def _begin_worker() -> None:
+    quiet_decoders()
+    leave_to_parent()
 
 
 def _read_one(path: str, value_range: Range | None) -> Header | str:

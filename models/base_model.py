@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from util.direction import oriented
 from util.distributed import average_gradients
 from util.errors import UserError, say, warn
 from util.lazy import Lazy, lr_scheduler, nn, torch
+from util.machine import check_free_memory
 from util.record import PageRow
 
 compute = Lazy("models.compute.configure")
@@ -119,19 +121,25 @@ class BaseModel(StatefulModel, ABC):
         o = self.opt
         if "crop" in o.preprocess:  # else the size depends on the image
             check_generator_size(o.netG, o.crop_size)
+            numbers = o.batch_size * (input_nc + output_nc) * o.crop_size**2
+            check_free_memory(4 * numbers, "a batch of images")
         elif "scale" in o.preprocess and self.isTrain:
             check_generator_size(o.netG, o.load_size, "load_size")
         self.accepted_sides = GENERATORS[o.netG].sides_with(self.accepted_sides)
         norm, dropout, init = o.norm, not o.no_dropout, (o.init_type, o.init_gain)
-        return networks.define_G(input_nc, output_nc, o.ngf, o.netG, norm, dropout, *init, **own)
+        given = (input_nc, output_nc, o.ngf, o.netG, norm, dropout, *init)
+        build = functools.partial(networks.define_G, *given, **own)
+        return networks.built_if_it_fits(build, o.ngf, self.isTrain and self.device.type == "cpu")
 
     def discriminator(self, input_nc: int) -> nn.Module:
         """The discriminator that the flags describe: (N, input_nc, H, W) -> scores."""
         o = self.opt
-        if "crop" in o.preprocess:
-            check_discriminator_size(o.netD, o.n_layers_D, o.crop_size)
-        init = (o.init_type, o.init_gain)
-        return networks.define_D(input_nc, o.ndf, o.netD, o.n_layers_D, o.norm, *init)
+        # Where images are of any size: no picture is larger than that.
+        size = o.crop_size if "crop" in o.preprocess else 2**20
+        check_discriminator_size(o.netD, o.n_layers_D, size)
+        given = (input_nc, o.ndf, o.netD, o.n_layers_D, o.norm, o.init_type, o.init_gain)
+        build = functools.partial(networks.define_D, *given)
+        return networks.built_if_it_fits(build, o.ndf, self.device.type == "cpu")
 
     def adam(self, *nets: nn.Module) -> torch.optim.Optimizer:
         """Adam over the networks' weights with `--lr` and `--beta1`, added to `self.optimizers`."""

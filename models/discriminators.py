@@ -66,12 +66,20 @@ def describe_discriminator(state_dict: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+MOST_LAYERS = 30
+
+
 def check_discriminator_size(netD: str, n_layers_D: int, size: int) -> None:
     """Raise UserError if a discriminator has no score left for images of size x size px."""
     row = DISCRIMINATORS[netD]
     smallest, of_layers = row.smallest_px, ""
     if callable(smallest):
         n_layers = row.arguments.get("n_layers", n_layers_D)
+        if n_layers > MOST_LAYERS:
+            raise UserError(
+                f"--n_layers_D {n_layers_D}: each layer halves the image; accepted: up to "
+                f"{MOST_LAYERS}, which no image is large enough for"
+            )
         smallest, of_layers = smallest(n_layers), f" of {n_layers} layers"
     if size < smallest:
         raise UserError(

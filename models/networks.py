@@ -4,7 +4,8 @@ Images are (N, C, H, W) in [-1, 1]. What there is to choose from, and how a plug
 in generators.py, discriminators.py, losses.py and layers.py; networks have files of their own.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +25,9 @@ from models.resnet import ResnetBlock, ResnetGenerator  # noqa: F401  (as above)
 from models.schedulers import get_scheduler  # noqa: F401  (as above)
 from models.unet import UnetGenerator, UnetSkipConnectionBlock  # noqa: F401  (as above)
 from util.errors import choose
+from util.machine import check_free_memory
 
+WIDE = 256  # channels of a first layer from which on weights may fill a machine
 Identity = nn.Identity  # the reference's name
 
 
@@ -75,6 +78,25 @@ def define_G(
     flags = {"ngf": ngf, "norm_layer": get_norm_layer(norm), "use_dropout": use_dropout}
     net = spec.build(f"--netG {netG}", (input_nc, output_nc), flags, own)
     return init_net(net, init_type, init_gain, gpu_ids)
+
+
+def built_if_it_fits(build: Callable[[], nn.Module], width: int, trained: bool) -> nn.Module:
+    """The network that `build` makes; a wide one is counted before memory is taken for it.
+
+    Args:
+        width: channels of its first layer.
+        trained: on the CPU, with gradients and Adam's two moments for each weight.
+
+    Raises:
+        MemoryError: its weights take more than there is free.
+    """
+    if width > WIDE:
+        count = 0  # of a network that cannot be made without memory
+        with contextlib.suppress(NotImplementedError, RuntimeError), torch.device("meta"):
+            count = sum(weight.numel() for weight in build().parameters())
+        what = f"a network of {count / 1e6:.0f} M weights"
+        check_free_memory((16 if trained else 4) * count, what)
+    return build()
 
 
 def define_D(

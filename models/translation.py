@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from models.padding import cut_back, pad_batch
 from util.direction import oriented
-from util.errors import UserError, begun
+from util.errors import UserError, begun, warn
 from util.lazy import Lazy, torch
+from util.machine import is_out_of_memory
 from util.seed import mix, seed_everything
 
 compute = Lazy("models.compute.configure")
 tiles = Lazy("models.tiles.form")
-
-Collate = Callable[[list[dict]], dict]  # from samples of one size to their batch
 
 
 class Translation(NamedTuple):
@@ -36,33 +36,71 @@ def tile_model(model: Any, tile: str, memory_gb: float, approximate: bool) -> No
         tiles.tile_networks(model.networks().values(), tiling)
 
 
-def translate(
-    model: Any, lists: Iterable[list[dict]], collate: Collate, seed: int, direction: str
-) -> Iterator[Translation]:
-    """Every image's pictures, in the order of the images, whatever sizes there are.
+def translate(model: Any, loader: Any, seed: int, direction: str) -> Iterator[Translation]:
+    """Every image's pictures, in the order of the images, whatever sizes there are. What does not
+    fit into memory with others is translated alone.
 
     Args:
         model: a BaseModel, set to test.
-        lists: of samples; those of one list that are of one size go through the network at once.
+        loader: gives lists of samples; those of one list that are of one size go through the
+            network at once. Its `bad` (file -> what is wrong with it) gets those that do not fit
+            into memory alone either.
         seed: of all noise, with the place of an image among all.
         direction: "AtoB" or "BtoA".
 
     Raises:
-        UserError: a picture is not finite, or from `lists`; after all that came before.
+        UserError: a picture is not finite, or from the loader; after all that came before.
     """
     nets, due = model.networks().values(), 0
-    done: dict[int, Translation] = {}
+    done: dict[int, Translation | None] = {}
     with compute.image_noise(nets, model.device) as noise:
-        for places, samples in by_size(lists):
+
+        def translated(places: list[int], samples: list[dict]) -> list[Translation]:
             seeds = [mix(seed, place) for place in places]
             noise.seed(seeds)
             seed_everything(seeds[0])  # what else is drawn does not depend on what came before
-            done |= zip(places, _translate_batch(model, collate(samples), direction), strict=True)
+            return list(_translate_batch(model, loader.collate(samples), direction))
+
+        def leave_out(sample: dict) -> None:
+            height, width = _shapes(sample)[0][1][-2:]
+            path = sample.get(oriented(direction, "A_paths", "B_paths")[0]) or sample["A_paths"]
+            loader.bad[path] = (
+                f"{path}: out of memory at {width}x{height} px; try a small --tile_memory, or make "
+                "it smaller, e.g. with --preprocess scale_width --load_size PX"
+            )
+            warn(f"{loader.bad[path]}; left out")
+
+        for places, samples in by_size(loader):
+            done |= zip(places, _as_fits(translated, places, samples, leave_out), strict=True)
             while due in done:
-                translation = done.pop(due)
+                translation, due = done.pop(due), due + 1
+                if translation is None:
+                    continue
                 check_pictures(translation.pictures, [translation.files["A"]])
                 yield translation
-                due += 1
+
+
+def _as_fits(
+    translated: Callable[[list[int], list[dict]], list[Translation]],
+    places: list[int], samples: list[dict], leave_out: Callable[[dict], None],
+) -> list[Translation | None]:  # fmt: skip
+    """All at once if there is memory for it, else one after the other; None for those that need too
+    much alone."""
+    try:
+        return translated(places, samples)
+    except UserError:
+        raise
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # their variables hold the most
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if len(samples) > 1:
+        each = [([place], [sample]) for place, sample in zip(places, samples, strict=True)]
+        return [one for alone in each for one in _as_fits(translated, *alone, leave_out)]
+    leave_out(samples[0])
+    return [None]
 
 
 def _translate_batch(model: Any, batch: dict, direction: str) -> Iterator[Translation]:

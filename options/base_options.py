@@ -22,9 +22,9 @@ from options.shared_flags import add_shared_flags
 from util import distributed
 from util.atomic import check_readable
 from util.checkpoints.weights import epoch_label
-from util.device import chosen_device
 from util.errors import UserError, refuse_kernel_arguments, warn
 from util.labels import flags
+from util.machine import chosen_device
 from util.registry import Registry
 from util.seed import draw_seed
 

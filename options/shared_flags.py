@@ -14,8 +14,8 @@ from models.layers import INIT_TYPES, NORMS
 from options import types
 from options.counts import Needs, Values
 from util import trackers
-from util.device import DEVICE_HELP
 from util.direction import DIRECTIONS
+from util.machine import DEVICE_HELP
 from util.record import command_line
 
 Add = Callable[..., argparse.Action]  # a group's add_argument

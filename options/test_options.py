@@ -13,6 +13,7 @@ from options import saved, types
 from options.base_options import BaseOptions
 from options.lives import FIXED, OWN
 from options.parser import OptionParser
+from util import distributed
 from util.checkpoints.weights import epoch_label, load_state_dict, saved_epochs, weights_path
 from util.direction import oriented
 from util.errors import UserError, say, warn
@@ -105,6 +106,7 @@ class TestOptions(BaseOptions):
 
     def check_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> None:
         """One line for a flag that says something else than the run was trained with."""
+        distributed.refuse_several("test.py")
         if opt.results_layout == "flat" and Path(opt.results_dir).resolve().is_relative_to(
             Path(opt.dataroot).resolve()
         ):

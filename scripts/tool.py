@@ -4,7 +4,6 @@ side in one."""
 import argparse
 import functools
 import io
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +16,7 @@ from util import atomic
 from util.errors import CANNOT_WRITE, BadImage, OneLineParser, UserError, begun, did_you_mean
 from util.images.header import Header, read_header
 from util.machine import cores
+from util.signals import leave_to_parent
 
 WORKERS_MOST = 61  # Windows waits for no more processes
 
@@ -91,10 +91,7 @@ def _in_processes(attempt: Callable[[tuple], str], jobs: Sequence[tuple]) -> Ite
     workers = min(cores(), WORKERS_MOST, len(jobs)) or 1
     chunk = max(1, min(16, len(jobs) // (4 * workers)))
     try:
-        # Ctrl-C reaches all processes: this one ends the others, which finish their files.
-        with ProcessPoolExecutor(
-            workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-        ) as pool:
+        with ProcessPoolExecutor(workers, initializer=leave_to_parent) as pool:
             yield from pool.map(attempt, jobs, chunksize=chunk)
     except BrokenProcessPool as error:
         raise UserError(

@@ -5,38 +5,123 @@ from __future__ import annotations
 import atexit
 import contextlib
 import datetime
+import functools
 import os
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from util.errors import UserError, say
 from util.lazy import dist, torch
 
 T = TypeVar("T")
 _control: dist.ProcessGroup | None = None  # for small decisions, by gloo, off the GPU's queue
 
 
+class Launch(NamedTuple):
+    """This process among those that a launcher has started together.
+
+    Args:
+        rank: its number; 0 is the one that writes.
+        world_size: how many share the run.
+        local_rank: its number on its machine.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+
+
+REMEDY = "start several processes with torchrun --nproc_per_node=N, or one after `unset WORLD_SIZE`"
+
+
+def _launch() -> Launch:
+    names = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    return _launch_of(*(os.environ.get(name) or None for name in names))
+
+
+@functools.cache
+def _launch_of(
+    world_size: str | None, rank: str | None, local_rank: str | None,
+    address: str | None, port: str | None,
+) -> Launch:  # fmt: skip
+    """What the variables of a launcher say. Without WORLD_SIZE, or with 1, there is one process,
+    and what else stands in its environment was left there by others.
+
+    Raises:
+        UserError: there are to be several, and a variable is missing or wrong.
+    """
+    if world_size is None or (size := _number("WORLD_SIZE", world_size, 1)) == 1:
+        return Launch()
+    for name, value in (("RANK", rank), ("MASTER_ADDR", address), ("MASTER_PORT", port)):
+        if value is None:
+            raise UserError(f"WORLD_SIZE={world_size} is set, {name} is not: {REMEDY}")
+    _number("MASTER_PORT", port, 1, 65535)
+    numbers = _number("RANK", rank, 0, size - 1), _number("LOCAL_RANK", local_rank or "0", 0)
+    return Launch(numbers[0], size, numbers[1])
+
+
+def _number(name: str, value: str, least: int, most: int | None = None) -> int:
+    plain = value.strip().removeprefix("-")
+    number = int(value) if plain.isascii() and plain.isdigit() and len(plain) < 10 else least - 1
+    if number < least or (most is not None and number > most):
+        limit = f"from {least} up" if most is None else f"from {least} to {most}"
+        raise UserError(f"{name}={value}: accepted: a whole number {limit}; {REMEDY}")
+    return number
+
+
 def rank() -> int:
     """This process's number; 0 is the one that writes."""
-    return int(os.environ.get("RANK", "0"))
+    return _launch().rank
 
 
 def world_size() -> int:
     """How many processes share the run."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _launch().world_size
 
 
 def local_rank() -> int:
     """This process's number on its machine: the index of its GPU."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return _launch().local_rank
+
+
+def speaks() -> bool:
+    """Whether this process is the one that prints; each tells what is wrong with its launcher."""
+    try:
+        return rank() == 0
+    except UserError:
+        return True
+
+
+def refuse_several(what: str) -> None:
+    """Raise UserError if several processes are to do what one does."""
+    if world_size() > 1:
+        raise UserError(
+            f"{what} runs as one process, and WORLD_SIZE={world_size()} is set; start it without "
+            "torchrun, or after `unset WORLD_SIZE`"
+        )
 
 
 def start(device: str) -> bool:
     """Join the group of processes, by nccl on GPUs and gloo elsewhere. Returns: whether this
-    process is the one that writes."""
+    process is the one that writes.
+
+    Raises:
+        UserError: the launcher's variables are wrong, or the others cannot be reached.
+    """
     if world_size() > 1 and not dist.is_initialized():
         cuda = torch.device(device).type == "cuda"
         if cuda:
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if cuda else "gloo")
+        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        if "TORCHELASTIC_RUN_ID" not in os.environ:  # torchrun has brought them together already
+            say(f"waiting for all {world_size()} processes at {place}")
+        try:
+            dist.init_process_group("nccl" if cuda else "gloo")
+        except (RuntimeError, ValueError, OSError) as error:
+            why = str(error).strip().split("\n")[0]
+            raise UserError(
+                f"process {rank()} of {world_size()} cannot join the others at {place} ({why}); "
+                f"{REMEDY}"
+            ) from error
         global _control
         _control = dist.new_group(backend="gloo")
         atexit.register(stop)

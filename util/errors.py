@@ -19,6 +19,11 @@ from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
 
+from util.lazy import Lazy
+
+# These use the classes below.
+distributed, machine, signals = map(Lazy, ("util.distributed", "util.machine", "util.signals"))
+
 T = TypeVar("T")
 # A full or read-only disk, a quota, a file too large, somebody else's folder.
 CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
@@ -109,7 +114,7 @@ class Terminal(logging.Handler):
         for handler in logging.getLogger().handlers:  # which a notebook or a library has put there
             if type(handler) is logging.StreamHandler and handler.stream in _terminals():
                 handler.addFilter(_is_of_others)
-        speaks = os.environ.get("RANK", "0") == "0" or record.levelno >= logging.ERROR
+        speaks = distributed.speaks() or record.levelno >= logging.ERROR
         return speaks and super().handle(record)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -307,7 +312,8 @@ def _refused(path: str) -> str:
 
 
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
-    """Decorate an entry point: a UserError becomes one line and its exit code, Ctrl-C 130.
+    """Decorate an entry point: a UserError becomes one line and its exit code, and so do a signal
+    that ends it and memory that runs out.
 
     `--debug` among the arguments shows the trace as well.
     """
@@ -323,16 +329,16 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
         try:
             if argv is None:
                 refuse_kernel_arguments(sys.argv[1:])
-            return main(argv)
+            with signals.interruptible(), machine.memory_errors():
+                return main(argv)
         except UserError as error:
             trace_if_wanted(argv)
             _log(logging.ERROR, str(error))
             return error.exit_code
         except Stopped as stopped:
-            say(str(stopped))
+            # What is broken off is told where errors are, what has saved is not one.
+            say(str(stopped), logging.WARNING if stopped.__cause__ else logging.INFO)
             return stopped.exit_code
-        except KeyboardInterrupt:
-            return 130
         except OSError as error:
             if error.errno not in CANNOT_WRITE:
                 raise

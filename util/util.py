@@ -7,10 +7,10 @@ import os
 import numpy as np
 
 from util import distributed
-from util.device import resolve_device
 from util.errors import say
 from util.images.convert import save_image, tensor2im  # noqa: F401
 from util.lazy import nn, torch
+from util.machine import resolve_device
 
 
 def diagnose_network(net: nn.Module, name: str = "network") -> None:

@@ -9,11 +9,11 @@ from PIL import Image
 
 import models
 from util import util
-from util.device import resolve_device
 from util.direction import oriented
 from util.errors import NonFinite, UserError, begun, did_you_mean, one_line_errors
 from util.image_pool import ImagePool
 from util.images.convert import save_image, tensor2im
+from util.machine import resolve_device
 from util.results.stems import unique_stems
 from util.seed import mix, seeded
 from util.training.visualizer import crossed

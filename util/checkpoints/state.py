@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from util.errors import UserError
+from util.image_pool import ImagePool
 from util.lazy import lr_scheduler, nn, torch
-from util.tensors import with_tensors
+from util.seed import random_state, set_random_state
+from util.tensors import tensors_in, with_tensors
 
 MOMENTS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg"}  # of a weight's shape
 
@@ -71,6 +73,77 @@ def taking_up(run_dir: str | Path, state: dict) -> Iterator[None]:
             f"{folder}: its training state does not fit this training ({why}); move that folder "
             "away to go on from the checkpoint before, or choose another one by --epoch"
         ) from e
+
+
+class StepUndo:
+    """Takes a model back to where it was before the step at work, for a checkpoint of a training
+    that cannot go on, e.g. for want of memory.
+
+    Kept for that are random numbers, buffers of networks, image pools, and, in each of the step's
+    updates but the last one, what is updated: nothing follows the last one that could fail. How
+    many updates a step has is known from the step before; the first one cannot be undone.
+
+    Args:
+        model: a BaseModel.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.usual = self.updates = 0  # of the step before; of the step at work
+        self.optimizers: list[torch.optim.Optimizer] = []  # whose tensors are kept
+        self.kept: list[tuple[torch.Tensor, torch.Tensor]] = []  # (a tensor, as it was)
+        self.pools: list[tuple[ImagePool, dict]] = []
+        self.random: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        """Before a step."""
+        nets = self.model.networks().values()
+        buffers = {id(buffer): buffer for net in nets for buffer in net.buffers()}
+        parts = stateful_parts(self.model).values()
+        self.usual, self.updates, self.optimizers = self.updates, 0, []
+        self.kept = _copied(list(buffers.values()))
+        self.pools = [(part, part.state_dict()) for part in parts if isinstance(part, ImagePool)]
+        self.random = random_state()
+
+    def before_update(self, optimizer: torch.optim.Optimizer) -> None:
+        """Before each update of the step."""
+        self.updates += 1
+        if self.updates < self.usual and optimizer not in self.optimizers:
+            self.optimizers.append(optimizer)
+            tensors = [param for group in optimizer.param_groups for param in group["params"]]
+            self.kept += _copied([*tensors, *tensors_in(list(optimizer.state.values()))])
+
+    def undo(self) -> bool:
+        """Take the step back. Returns: whether that was possible."""
+        if self.updates >= self.usual:
+            return False
+        with torch.no_grad():
+            for tensor, before in self.kept:
+                tensor.copy_(before)
+        for pool, state in self.pools:
+            pool.load_state_dict(state)
+        set_random_state(self.random)
+        return True
+
+
+def free_graphs(model: Any) -> None:
+    """Free what a step has kept for its gradients, and these: nobody goes on with it."""
+    for optimizer in model.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    for name, value in list(vars(model).items()):
+        if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+            setattr(model, name, value.detach())
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _copied(tensors: list[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Each tensor with a copy of it, made by few calls of the device."""
+    plain = [tensor.detach() for tensor in tensors]
+    copies = [torch.empty_like(tensor) for tensor in plain]
+    if plain:
+        torch._foreach_copy_(copies, plain)
+    return list(zip(plain, copies, strict=True))
 
 
 def first_epoch(state: dict | None, epoch_count: int, given: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
@@ -12,14 +13,15 @@ from pathlib import Path
 from util import distributed
 from util.checkpoints.checkpoint import LATEST, list_checkpoints, save_checkpoint
 from util.checkpoints.plan import SavePlan
-from util.checkpoints.state import taking_up
+from util.checkpoints.state import StepUndo, free_graphs, taking_up
 from util.errors import CANNOT_WRITE, NonFinite, SaveError, Stopped, UserError, say, warn
 from util.lazy import torch
+from util.machine import OutOfMemory, memory_errors
 from util.record import RunInfo
 from util.seed import random_state, set_random_state
+from util.signals import SignalHandler
 from util.tensors import all_finite, tensors_in, tensors_to
 from util.training.nan_guard import NanGuard
-from util.training.signals import SignalHandler
 from util.training.types import BaseModel
 from util.training.visualizer import Visualizer, crossed
 
@@ -79,6 +81,8 @@ class Checkpointer:
         self.model, self.visualizer, self.nan_guard = model, visualizer, nan_guard
         self.progress, self.signals, self.plan, self.run = progress, signals, plan, run
         self.resumed_from = resumed_from
+        self.undo = StepUndo(model)
+        model.prepare_optimizers(self._before_update)
         self.steps = 0  # begun in this session
         self.in_step = False  # a half step is not worth saving
         self.labels: list[str] = []  # of a checkpoint that is due
@@ -89,20 +93,34 @@ class Checkpointer:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        """What a user can mend, e.g. a damaged image, ends the run with its last step saved."""
+        """What a user can mend, e.g. a damaged image or too large a batch, ends the run with its
+        last whole step saved."""
         alone = distributed.world_size() == 1  # the others are not here to save together
         mended = type(error) is UserError or getattr(error, "errno", None) in CANNOT_WRITE
+        if isinstance(error, OutOfMemory):
+            mended = self._leave_step(error)
         if mended and self.steps and alone and not self.in_step:
             try:
-                self.save(at_once=True)
+                with memory_errors():
+                    self.save(at_once=True)
                 say(f"stopped in {self._where()}, saved; go on with:\n{self.run.resume_command}")
-            except SaveError as failure:  # what ended the run is the error
+            except (SaveError, OutOfMemory) as failure:  # what ended the run is the error
                 warn(str(failure))
         failure = self._wait_for_save()
         if failure is not None and error is None:
             raise failure
         if failure is not None:
             warn(str(failure))
+
+    def _leave_step(self, error: OutOfMemory) -> bool:
+        """Free what a step has taken that ran out of memory, and take the step back. Returns:
+        whether there is a whole step to save."""
+        if error.__cause__ is not None:
+            traceback.clear_frames(error.__cause__.__traceback__)  # their variables hold the most
+        free_graphs(self.model)
+        if self.in_step:
+            self.in_step = not self.undo.undo()
+        return not self.in_step
 
     def _where(self) -> str:
         return f"epoch {self.progress.epoch} after {self.progress.images} {self.visualizer.unit}"
@@ -143,7 +161,12 @@ class Checkpointer:
         """Before the model sees the batch."""
         self.in_step = True
         self.steps += 1
+        self.undo.begin()
         self.nan_guard.begin_step(self.steps, self.progress.epoch, batch)
+
+    def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
+        self.undo.before_update(optimizer)
+        self.nan_guard.check_gradients(optimizer)
 
     def check_step(self) -> None:
         """After the updates; raises NonFinite, with the checkpoint that is left."""

@@ -15,13 +15,14 @@ from util.checkpoints.state import first_epoch
 from util.errors import begun, say, warn
 from util.labels.colours import legend
 from util.labels.table import Labels, labels_of_visual
+from util.machine import memory_errors
 from util.record import LossGuide, RunInfo, Step, command_line
 from util.seed import mix, seed_everything
+from util.signals import SignalHandler
 from util.trackers import asked_trackers
 from util.training.checkpointer import Checkpointer, resumed_progress
 from util.training.nan_guard import NanGuard
 from util.training.run_folder import make_room
-from util.training.signals import SignalHandler
 from util.training.summary import nothing_left
 from util.training.types import BaseModel, Loader, TrainOptions
 from util.training.visualizer import Frequencies, Visualizer
@@ -160,9 +161,11 @@ class Session:
         """
         if not self.checkpointer.steps:
             self.open.enter_context(begun())
+            self.open.enter_context(memory_errors(vars(self.opt)))
         self.checkpointer.begin_step(batch)
         yield
         self.checkpointer.check_step()
+        self.signals.stepped = True
         self.model.after_step()
         before, progress = self.checkpointer.advance(self.step_size), self.progress
         images = before, progress.images

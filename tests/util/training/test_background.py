@@ -20,11 +20,12 @@ from util.checkpoints.checkpoint import list_checkpoints, save_checkpoint
 from util.checkpoints.weights import to_bytes
 from util.errors import SaveError, UserError
 from util.record import RunInfo
+from util.signals import SignalHandler
 from util.threads import MOST, BackgroundThread
 from util.training.checkpointer import Checkpointer, Progress
+from util.training.log import EpochMeans
 from util.training.nan_guard import NanGuard
 from util.training.session import save_plan
-from util.training.signals import SignalHandler
 
 SAVE = "util.training.checkpointer.save_checkpoint"
 FULL = OSError(28, "No space left on device", "x.png")
@@ -59,7 +60,7 @@ class View:
     unit = "images"
 
     def __init__(self, writer: BackgroundThread) -> None:
-        self.writer = writer
+        self.writer, self.means = writer, EpochMeans()
 
     def state_dict(self) -> dict:
         return {}
