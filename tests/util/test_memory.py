@@ -9,7 +9,7 @@ import torch
 
 from models.cycle_gan_model import CycleGANModel
 from models.pix2pix_model import Pix2PixModel
-from models.test_model import TestModel
+from models.test_model import TestModel as OneSidedModel
 from tests.helpers import TINY, make_aligned, make_single, make_unaligned, metrics
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
@@ -141,14 +141,14 @@ def test_an_image_that_needs_too_much_is_left_out_of_a_test(
     flags = ["--dataroot", tmp_path / "photos", "--name", "p", "--model", "test", "--gpu_ids", -1,
              "--no_flip", "--batch_size", batch_size]  # fmt: skip
     run_test(*flags[:-1], 1, "--results_dir", "whole")
-    real = TestModel.forward
+    real = OneSidedModel.forward
 
     def forward(self):
         if any(path.endswith("2.png") for path in self.image_paths):
             raise fresh(OUT_OF_MEMORY[0])
         real(self)
 
-    monkeypatch.setattr(TestModel, "forward", forward)
+    monkeypatch.setattr(OneSidedModel, "forward", forward)
     run_test(*flags, "--results_dir", "left", expect=1)
     text = capsys.readouterr()
     assert re.search(r"warning: .*2\.png: out of memory at \d+x\d+ px; .*; left out\n", text.err)
