@@ -10,11 +10,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import multiprocessing.connection
+import os
 import signal
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing.process import BaseProcess
 
 from util.errors import UserError, quiet_decoders
@@ -56,7 +57,9 @@ def _iterator(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -
     if started := set(multiprocessing.active_children()) - before:
         workers[:] = started
         batches._workers_done_event = Done(batches._workers_done_event)
-        atexit.register(_end_workers, weakref.ref(batches))
+        atexit.register(_end_workers, started, os.getpid())
+        # A cycle of references may be collected in an order in which torch reaches them no more.
+        weakref.finalize(batches, _end_workers, started, os.getpid()).atexit = False
     return batches
 
 
@@ -86,12 +89,11 @@ class Done(threading.Event):
             self.shared.set()
 
 
-def _end_workers(batches: weakref.ref) -> None:
-    """Of a script that ends while it still has its loader: Python itself would wait for them, and
-    they leave signals to the run."""
-    if (alive := batches()) is not None:
-        for worker in alive._workers:
-            worker.kill()
+def _end_workers(workers: Iterable[BaseProcess], parent: int) -> None:
+    """Of a script that ends while it still has its loader, or of a loader that nobody has any more:
+    Python itself would wait for them, and they leave signals to the run."""
+    for worker in workers if os.getpid() == parent else ():
+        worker.kill()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ a script sees is what it would see if it had been started from a shell: its own 
 variables, session, standard streams, and the signals at their defaults.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -22,7 +23,8 @@ READY = ["torch", "torch._dynamo", "torchvision", "torch.distributed", "torch.ut
 
 
 def serve(path: str) -> None:
-    """Answer requests until stdin is closed. Returns in each script's process, set up."""
+    """Answer requests until a signal comes, or stdin is closed: whoever started it was killed.
+    Returns in each script's process, set up."""
     for module in READY:
         importlib.import_module(module)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -52,7 +54,8 @@ def _reap() -> None:
 
 
 def keep(request: socket.socket) -> None:
-    """Fork the script's process; tell its number, and at the end its exit status."""
+    """Fork the script's process; tell its number, and at the end its exit status. It is killed,
+    with its workers, if nobody waits for it any more."""
     text, streams, _, _ = socket.recv_fds(request, 1 << 20, 3)
     wanted = json.loads(text)
     hold, release = os.pipe()
@@ -67,8 +70,13 @@ def keep(request: socket.socket) -> None:
         os.close(stream)
     request.sendall(f"{pid}\n".encode())
     os.close(release)
-    _, status = os.waitpid(pid, 0)
-    request.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
+        if select.select([request], [], [], 0.02)[0]:
+            with contextlib.suppress(ProcessLookupError):  # it has no session of its own yet
+                os.killpg(pid, signal.SIGKILL)
+    status = ended[1]
+    with contextlib.suppress(OSError):
+        request.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 

@@ -43,7 +43,7 @@ def _fork_server() -> str:
     assert server.stdout.readline() == "ready\n"
 
     def end() -> None:
-        server.stdin.close()
+        server.terminate()  # its stdin may be open in loader processes of ours
         server.wait()
         (folder / "socket").unlink()
         folder.rmdir()

@@ -129,6 +129,24 @@ kept.loader._iterator._workers_done_event.shared._cond.acquire()  # as one that 
     assert run_as_script(script) == 0
 
 
+def test_a_loader_that_only_a_cycle_still_holds_leaves_no_process():
+    """As a training in a notebook does: a script that has had one has to end, too."""
+    script = """
+import gc
+from tests.data.test_loader import loader
+class Holder: pass
+holder = Holder()
+holder.kept, holder.itself = loader(num_threads=2), holder
+assert len(list(holder.kept)) == 4
+workers = list(holder.kept.workers)
+del holder
+gc.collect()
+for worker in workers:
+    worker.join()
+"""
+    assert run_as_script(script) == 0
+
+
 def test_steps_are_counted_apart_from_images():
     many = loader(batch_size=1, shuffle=False)
     many.repeat_samples(3)

@@ -16,7 +16,7 @@ from tests.helpers import train as run_train
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_file, save_file
 from util.errors import NonFinite
-from util.training.nan_guard import NanGuard
+from util.training.nan_guard import MOST_SKIPPED, NanGuard
 
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", "1",
            "--n_epochs", 2, "--n_epochs_decay", 0, "--name", "p"]  # fmt: skip
@@ -131,6 +131,27 @@ def test_too_many_bad_batches_in_a_row_stop(tmp_path, pairs, monkeypatch, capsys
     poison(monkeypatch, Pix2PixModel, set(range(1, 100)))
     run_train(*pairs, *PIX2PIX, "--n_epochs", 5, "--on_nan", "skip", expect=3)
     assert "for 11 steps in a row" in capsys.readouterr().err
+
+
+def test_bad_batches_that_are_not_in_a_row_stop_nothing(tmp_path):
+    model = Line(fused=False)
+    nan_guard = NanGuard(model, "skip", tmp_path)
+    for number in range(1, 4 * MOST_SKIPPED + 1):
+        nan_guard.begin_step(number, 1, {})
+        model.learn(math.inf if number % 2 else 1.0)
+        nan_guard.check_step()
+    assert nan_guard.skipped == 2 * MOST_SKIPPED
+
+
+def test_a_loss_that_is_a_plain_number_is_looked_at_too(tmp_path):
+    """As of a plug-in that logs `.item()`."""
+    model = Line(fused=False)
+    nan_guard = NanGuard(model, "stop", tmp_path)
+    nan_guard.begin_step(1, 1, {})
+    model.learn(1.0)
+    model.current_losses = lambda: {"G": model.loss.detach(), "style": math.inf}
+    with pytest.raises(NonFinite, match="loss style is inf in step 1"):
+        nan_guard.check_step()
 
 
 class Line:
