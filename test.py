@@ -94,12 +94,12 @@ def write_results(
     options: TestOptions, dataset: Loader, model: BaseModel, results: Results, count: int
 ) -> None:
     """Translate `count` images; write <stem>_<visual>.png each, the page, and the options."""
-    opt = options.opt
     bar = tqdm(total=count, unit="img", dynamic_ncols=True, disable=None)
     with results, bar, begun():
         if not results.rules.flat:
             options.save(results.folder)
-        for files, pictures in translate(model, dataset, opt.seed, opt.direction):
+        given = dataset, dataset.collate, options.opt.seed, options.opt.direction, dataset.bad
+        for files, pictures in translate(model, *given):
             results.add(files, pictures)
             bar.update()
     for path, why in dataset.bad.items():

@@ -28,6 +28,11 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from util import signals
+
+if __name__ == "__main__":
+    signals.guard_start()  # the imports take a while
+
 from data.image_folder import list_images
 from models import create_model
 from models.base_model import BaseModel

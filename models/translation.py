@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from models.padding import cut_back, pad_batch
 from util.direction import oriented
-from util.errors import UserError, begun, warn
+from util.errors import BadImage, UserError, begun, warn
 from util.lazy import Lazy, torch
 from util.machine import is_out_of_memory
 from util.seed import mix, seed_everything
 
+Collate = Callable[[list[dict]], dict]  # from samples of one size to their batch
 compute = Lazy("models.compute.configure")
 tiles = Lazy("models.tiles.form")
 
@@ -36,20 +37,27 @@ def tile_model(model: Any, tile: str, memory_gb: float, approximate: bool) -> No
         tiles.tile_networks(model.networks().values(), tiling)
 
 
-def translate(model: Any, loader: Any, seed: int, direction: str) -> Iterator[Translation]:
+def translate(
+    model: Any,
+    lists: Iterable[list[dict]],
+    collate: Collate,
+    seed: int,
+    direction: str,
+    bad: dict[str, str] | None = None,
+) -> Iterator[Translation]:
     """Every image's pictures, in the order of the images, whatever sizes there are. What does not
     fit into memory with others is translated alone.
 
     Args:
         model: a BaseModel, set to test.
-        loader: gives lists of samples; those of one list that are of one size go through the
-            network at once. Its `bad` (file -> what is wrong with it) gets those that do not fit
-            into memory alone either.
+        lists: of samples; those of one list that are of one size go through the network at once.
         seed: of all noise, with the place of an image among all.
         direction: "AtoB" or "BtoA".
+        bad: file -> what is wrong with it; gets those that do not fit into memory alone either.
 
     Raises:
-        UserError: a picture is not finite, or from the loader; after all that came before.
+        UserError: a picture is not finite, or does not fit into memory (without `bad`), or from
+            `lists`; after all that came before.
     """
     nets, due = model.networks().values(), 0
     done: dict[int, Translation | None] = {}
@@ -59,18 +67,16 @@ def translate(model: Any, loader: Any, seed: int, direction: str) -> Iterator[Tr
             seeds = [mix(seed, place) for place in places]
             noise.seed(seeds)
             seed_everything(seeds[0])  # what else is drawn does not depend on what came before
-            return list(_translate_batch(model, loader.collate(samples), direction))
+            return list(_translate_batch(model, collate(samples), direction))
 
         def leave_out(sample: dict) -> None:
-            height, width = _shapes(sample)[0][1][-2:]
-            path = sample.get(oriented(direction, "A_paths", "B_paths")[0]) or sample["A_paths"]
-            loader.bad[path] = (
-                f"{path}: out of memory at {width}x{height} px; try a small --tile_memory, or make "
-                "it smaller, e.g. with --preprocess scale_width --load_size PX"
-            )
-            warn(f"{loader.bad[path]}; left out")
+            failure = _too_large(sample, direction)
+            if bad is None:
+                raise failure
+            warn(f"{failure}; left out")
+            bad[failure.path] = str(failure)
 
-        for places, samples in by_size(loader):
+        for places, samples in by_size(lists):
             done |= zip(places, _as_fits(translated, places, samples, leave_out), strict=True)
             while due in done:
                 translation, due = done.pop(due), due + 1
@@ -103,6 +109,13 @@ def _as_fits(
     return [None]
 
 
+def _too_large(sample: dict, direction: str) -> BadImage:
+    height, width = _shapes(sample)[0][1][-2:]
+    path = sample.get(oriented(direction, "A_paths", "B_paths")[0]) or sample["A_paths"]
+    remedy = "try a small --tile_memory, or make it smaller"
+    return BadImage(path, f"out of memory at {width}x{height} px", remedy)
+
+
 def _translate_batch(model: Any, batch: dict, direction: str) -> Iterator[Translation]:
     source, target = oriented(direction, "A_paths", "B_paths")
     padded, boxes = pad_batch(batch, *model.accepted_sides)
@@ -125,12 +138,20 @@ def translate_alone(model: Any, sample: dict, seed: int, direction: str) -> torc
         sample: uncollated, "A" and "A_paths" at least.
         seed: of all noise. The image at a place among those of `translate` has mix(seed, place).
         direction: "AtoB" or "BtoA".
+
+    Raises:
+        BadImage: it needs more memory than there is.
     """
     batch = {name: value[None] if isinstance(value, torch.Tensor) else [value]
              for name, value in sample.items()}  # fmt: skip
     with compute.image_noise(model.networks().values(), model.device) as noise:
         noise.seed([seed])
-        pictures = next(_translate_batch(model, batch, direction)).pictures
+        try:
+            pictures = next(_translate_batch(model, batch, direction)).pictures
+        except Exception as error:
+            if isinstance(error, UserError) or not is_out_of_memory(error):
+                raise
+            raise _too_large(sample, direction) from error
     made = [name for name in pictures if name in model.translation_names or name.startswith("fake")]
     check_pictures(pictures, model.get_image_paths())
     return pictures[made[0]]
