@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from data import files_record
 from data.samples import BAD, checked_sample, collate
 from data.standard import is_standard
-from data.workers import batches_of, begin_worker, no_word_of_cores
+from data.workers import Handover, batches_of, begin_worker, no_word_of_cores
 from util.errors import BadImage, UserError, warn
 from util.labels.table import Labels
 from util.lazy import torch
@@ -185,7 +185,7 @@ class Loader:
                 num_workers=workers,
                 persistent_workers=workers > 0,
                 pin_memory=self.device.type == "cuda",  # for copies that do not wait
-                collate_fn=list if reading.singles else self.stack,
+                collate_fn=Handover(list if reading.singles else self.stack),
                 generator=torch.Generator(),  # keeps the run's own random stream out of it
                 worker_init_fn=begin_worker,
             )

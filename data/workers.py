@@ -1,25 +1,38 @@
-"""The loader's processes: a killed one is told in one line, and none is waited for in vain.
+"""The loader's processes: a killed one is told in one line, none is waited for in vain, and batches
+come through whatever the system has room for.
 
 torch has no public way to these, so this file reaches into its DataLoader: `_iterator`, `_workers`,
-`_workers_done_event`, and the lock `_cond` of that event. tests/data/test_workers.py names the
-versions of torch that were seen to have them.
+`_workers_done_event`, the lock `_cond` of that event, and `_worker_info`.
+tests/data/test_workers.py names the versions of torch that were seen to have them.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
+import functools
 import multiprocessing.connection
 import os
 import signal
 import threading
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from typing import Any
 
-from util.errors import UserError, quiet_decoders
+import numpy as np
+
+from util.errors import UserError, quiet_decoders, warn
 from util.lazy import torch
+from util.tensors import with_kind, with_tensors
+
+MORE_ROOM = "docker run --shm-size 1g, or ulimit -n 4096,"
+# Words of torch for what the system has refused.
+NO_ROOM = ("shared memory", "/torch_", "No space left", "Too many open files")
+REFUSED = {errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -> Iterator:
@@ -32,16 +45,24 @@ def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) 
         UserError: a worker was killed, also between epochs.
     """
     try:
-        yield from _iterator(loader, workers)
+        yield from unpacked(_iterator(loader, workers))
     except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
         loader._iterator = None
         killed = _killed(workers)
+        if not killed and is_no_room(error):
+            raise UserError(
+                f"--num_threads {loader.num_workers}: too few file handles, or too little shared "
+                f"memory (/dev/shm), for so many processes; {MORE_ROOM} gives more, or lower it"
+            ) from error
         if not killed:
             raise
         for worker in workers:
             worker.kill()
+        wanting = "memory"
+        if killed[0] == getattr(signal, "SIGBUS", None):
+            wanting = "room in /dev/shm (docker run --shm-size 1g gives more)"
         raise UserError(
-            f"data worker killed (signal {killed[0]}), perhaps for want of memory; lower "
+            f"data worker killed (signal {killed[0]}), perhaps for want of {wanting}; lower "
             f"--num_threads, now {len(workers)}"
         ) from error
     except BaseException:  # workers end now, and not when somebody collects the trace
@@ -53,7 +74,12 @@ def _iterator(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -
     """torch's iterator; from the second epoch on its workers are there already."""
     before = set(multiprocessing.active_children())
     with _deaf_to_children(), no_word_of_cores():
-        batches = iter(loader)
+        try:
+            batches = iter(loader)
+        except BaseException:  # in the midst of starting them
+            for worker in set(multiprocessing.active_children()) - before:
+                worker.kill()
+            raise
     if started := set(multiprocessing.active_children()) - before:
         workers[:] = started
         batches._workers_done_event = Done(batches._workers_done_event)
@@ -124,3 +150,89 @@ def begin_worker(worker_number: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A tensor on its way through a pipe."""
+
+    values: np.ndarray
+    channels_last: bool
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch on its way through a pipe, its tensors in the form of `Sent`."""
+
+    batch: Any
+
+
+class Handover:
+    """A collate function for worker processes as well: what it gives is in shared memory already,
+    or packed. Left to torch, a batch that finds no room there gets lost: it is moved by a thread
+    whose failures nobody hears, and the training waits for it for ever.
+
+    Args:
+        collate: from samples to their batch.
+    """
+
+    def __init__(self, collate: Callable[[list], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, samples: list) -> Any:
+        """The batch; `unpacked` brings it into its form."""
+        if torch.utils.data.get_worker_info() is None:
+            return self.collate(samples)
+        try:
+            return with_tensors(
+                self.collate([dict(s) for s in samples]), torch.Tensor.share_memory_
+            )
+        except (RuntimeError, OSError) as error:
+            if not is_no_room(error):
+                raise
+        with _as_in_the_main_process():
+            return Packed(with_tensors(self.collate(samples), _sent))
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether shared memory, or the number of open files, has come to its limit."""
+    refused = isinstance(error, OSError) and error.errno in REFUSED
+    return refused or any(words in str(error) for words in NO_ROOM)
+
+
+def unpacked(batches: Iterator) -> Iterator:
+    """Batches as they were before they were handed over; the first that was packed is told."""
+    for batch in batches:
+        if isinstance(batch, Packed):
+            _tell_of_pipes()
+            batch = with_kind(batch.batch, Sent, _received)
+        yield batch
+
+
+@functools.cache
+def _tell_of_pipes() -> None:
+    warn(
+        "too little shared memory (/dev/shm), or too few file handles: batches come through pipes, "
+        f"which takes longer; {MORE_ROOM} gives more"
+    )
+
+
+def _sent(tensor: torch.Tensor) -> Sent:
+    last = tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return Sent(tensor.detach().contiguous().numpy(), last)
+
+
+def _received(sent: Sent) -> torch.Tensor:
+    tensor = torch.from_numpy(sent.values)
+    return tensor.contiguous(memory_format=torch.channels_last) if sent.channels_last else tensor
+
+
+@contextlib.contextmanager
+def _as_in_the_main_process() -> Iterator[None]:
+    """torch's `default_collate` allocates in shared memory where it finds itself in a worker."""
+    worker = torch.utils.data._utils.worker
+    info, worker._worker_info = worker._worker_info, None
+    try:
+        yield
+    finally:
+        worker._worker_info = info

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # `from models import networks` gives this, which is imported in earnest when it is used.
 networks = Lazy("models.networks")
+process = Lazy("models.compute.process")
 
 registry = Registry("models", "model", base="BaseModel")
 
@@ -34,6 +35,7 @@ def get_option_setter(model_name: str) -> Callable:
 
 def create_model(opt: argparse.Namespace) -> BaseModel:
     """The model of `opt.model`, with drawn weights; `setup(opt)` makes it ready."""
+    process.tell_untuned(opt.device, opt.precision, opt.deterministic)
     kind = registry.find(opt.model)
     with files_of(vars(opt)):
         return kind(opt)

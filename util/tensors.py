@@ -22,14 +22,19 @@ def tensors_to(value: Any, device: torch.device, copy: bool = False) -> Any:
     return with_tensors(value, lambda tensor: tensor.detach().to(device, copy=copy))
 
 
-def with_tensors(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+def with_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
     """The same structure with each tensor changed."""
-    if isinstance(value, torch.Tensor):
+    return with_kind(value, torch.Tensor, change)
+
+
+def with_kind(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """The same structure with each value of a kind changed."""
+    if isinstance(value, kind):
         return change(value)
     if isinstance(value, dict):
-        return {key: with_tensors(inner, change) for key, inner in value.items()}
+        return {key: with_kind(inner, kind, change) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        changed = [with_tensors(inner, change) for inner in value]
+        changed = [with_kind(inner, kind, change) for inner in value]
         return type(value)(*changed) if hasattr(value, "_fields") else type(value)(changed)
     return value
 

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import platform
 
+from util.errors import warn
 from util.lazy import torch
 from util.seed import be_deterministic
 
@@ -25,7 +26,8 @@ def tune_process(
         fixed_size: all images have one size: cuDNN may try out its algorithms for it.
         deterministic: only algorithms that give the same bits each time; cuDNN tries none.
     """
-    device = torch.device(device)
+    global _tuned
+    device, _tuned = torch.device(device), True
     if deterministic:
         be_deterministic()
     if device.type == "cuda":
@@ -33,6 +35,22 @@ def tune_process(
         torch.backends.cudnn.benchmark = fixed_size and not deterministic
     if device.type == "cpu":
         keep_freed_memory()
+
+
+_tuned = False  # whether somebody has called `tune_process`
+
+
+def tell_untuned(device: torch.device | str, precision: str, deterministic: bool) -> None:
+    """Warn of flags that a script with a loop of its own has not set this process up for."""
+    flags = ["--deterministic"] * deterministic
+    rounds = precision in ("fp32", "tf32") and torch.device(device).type == "cuda"
+    flags += [f"--precision {precision}"] * rounds
+    if flags and not _tuned:
+        warn(
+            f"{', '.join(flags)}: set for a whole process, which train.py and test.py do and this "
+            "script does not; let it call models.compute.process.tune_process(opt.device, "
+            "opt.precision, deterministic=opt.deterministic) first"
+        )
 
 
 def _use_tf32(precision: str) -> None:

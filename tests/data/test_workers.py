@@ -1,14 +1,23 @@
-"""What data/workers.py takes from torch that is not public."""
+"""The loader's processes, and what data/workers.py takes from torch that is not public."""
 
 import ast
+import errno
+import os
+import signal
+from pathlib import Path
 
+import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tests.helpers import ROOT
+import data
+from data import workers
+from options.train_options import TrainOptions
+from tests.helpers import ROOT, TINY, make_aligned
 from tests.processes import LIMIT_S
+from util.errors import UserError
 
-PRIVATE = {"_iterator", "_workers", "_workers_done_event", "_cond"}
+PRIVATE = {"_iterator", "_workers", "_workers_done_event", "_cond", "_worker_info"}
 SEEN_IN = ("2.4.1", "2.14.1")  # versions of torch that had them
 
 
@@ -34,3 +43,71 @@ def test_only_workers_py_reaches_into_torchs_loader():
                     of_self = isinstance(node.value, ast.Name) and node.value.id == "self"
                     found |= set() if of_self else {str(path.relative_to(ROOT))}
     assert found == {"data/workers.py"}
+
+
+def small_batches(folder: Path, *flags: str) -> list[dict]:
+    words = ["--dataroot", str(folder), "--name", "n", *TINY, "--model", "pix2pix", "--netG",
+             "resnet_6blocks", "--batch_size", "2", *flags]  # fmt: skip
+    loader = data.create_dataset(TrainOptions().parse(words))
+    try:
+        return list(loader)
+    finally:
+        loader.loader._iterator = None  # ends its workers
+
+
+@pytest.mark.parametrize("refusal", [
+    RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left (28)"),
+    RuntimeError("unable to open shared memory object </torch_1_2_3>: Too many open files (24)"),
+    OSError(errno.EMFILE, "Too many open files"),
+])  # fmt: skip
+def test_without_room_in_shared_memory_batches_come_all_the_same(
+    tmp_path, monkeypatch, capsys, refusal
+):
+    """Fault 93: Docker's 64 MB, and few file handles; workers are forked, and find it so too."""
+    make_aligned(tmp_path)
+    plain = small_batches(tmp_path)
+    workers._tell_of_pipes.cache_clear()
+
+    def refuse(*given):
+        raise refusal
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
+    monkeypatch.setattr(torch.UntypedStorage, "_share_fd_cpu_", refuse)
+    piped = small_batches(tmp_path, "--num_threads", "2")
+    err = capsys.readouterr().err
+    assert err.count("come through pipes") == 1 and "--shm-size" in err
+    assert len(piped) == len(plain) == 2
+    for one, other in zip(piped, plain, strict=True):
+        assert one["A_paths"] == other["A_paths"] and torch.equal(one["A"], other["A"])
+        assert one["A"].stride() == other["A"].stride()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError(errno.EMFILE, "Too many open files"), "too few file handles"),
+     (RuntimeError("received 0 items of ancdata: Too many open files"), "too few file handles")],
+)  # fmt: skip
+def test_too_few_handles_for_the_processes_themselves_are_one_line(
+    tmp_path, monkeypatch, error, told
+):
+    """Fault 93."""
+    make_aligned(tmp_path)
+
+    def refuse(loader):
+        raise error
+
+    monkeypatch.setattr(DataLoader, "__iter__", refuse)
+    with pytest.raises(UserError, match=rf"--num_threads 2: {told}.*ulimit -n 4096"):
+        small_batches(tmp_path, "--num_threads", "2")
+
+
+def test_a_worker_that_shared_memory_has_killed_is_told_what_to_raise(tmp_path):
+    """Fault 93: where the system finds out too late."""
+    make_aligned(tmp_path, 40)
+    words = ["--dataroot", str(tmp_path), "--name", "n", *TINY[:-4], "--model", "pix2pix",
+             "--gpu_ids", "-1", "--netG", "resnet_6blocks", "--num_threads", "1"]  # fmt: skip
+    loader = data.create_dataset(TrainOptions().parse(words))
+    with pytest.raises(UserError, match=r"killed \(signal 7\).*/dev/shm.*--shm-size"):
+        for _ in loader:
+            os.kill(loader.workers[0].pid, signal.SIGBUS)
+            loader.workers[0].join(LIMIT_S)

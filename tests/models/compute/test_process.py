@@ -81,3 +81,16 @@ def test_train_and_test_set_the_process_once(tmp_path, monkeypatch):
     (device, *trained), (_, *tested) = calls
     assert torch.device(device).type == "cpu" and trained == ["bf16", True, True]
     assert tested == ["auto", False, False]
+
+
+def test_a_loop_of_its_own_is_told_what_it_does_not_set(tmp_path, monkeypatch, capsys):
+    """The original's loops call create_model, and nothing that sets up the process."""
+    make_aligned(tmp_path / "data")
+    opt = TrainOptions().parse([*RUN, "--deterministic"])
+    monkeypatch.setattr(process, "_tuned", False)
+    create_model(opt)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "--deterministic: set for a whole process" in err
+    process.tune_process(opt.device)
+    create_model(opt)
+    assert capsys.readouterr().err == ""
