@@ -48,8 +48,7 @@ def tell_untuned(device: torch.device | str, precision: str, deterministic: bool
     if flags and not _tuned:
         warn(
             f"{', '.join(flags)}: set for a whole process, which train.py and test.py do and this "
-            "script does not; let it call models.compute.process.tune_process(opt.device, "
-            "opt.precision, deterministic=opt.deterministic) first"
+            "script does not; let it call models.compute.process.tune_process first"
         )
 
 
