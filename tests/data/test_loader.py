@@ -62,13 +62,22 @@ def test_the_number_of_workers_changes_nothing():
 def test_epochs_and_seeds_differ_and_repeat():
     first = epoch_of(loader(), 1)
     assert torch.equal(first, epoch_of(loader(), 1))
-    assert not torch.equal(first, epoch_of(loader(), 2))
-    assert not torch.equal(first, epoch_of(loader(seed=6), 1))
+    for other in (epoch_of(loader(), 2), epoch_of(loader(seed=6), 1)):
+        assert not torch.equal(first[:, 0], other[:, 0])  # the order
+        same_samples = first[first[:, 0].argsort()] == other[other[:, 0].argsort()]
+        assert not same_samples[:, 1:].any()  # crop and flip of each sample
     assert sorted(first[:, 0].tolist()) == list(range(7))
 
 
 def test_an_epoch_can_start_in_the_middle():
     assert torch.equal(epoch_of(loader(), 4, start=4), epoch_of(loader(), 4)[4:])
+
+
+def test_a_look_at_the_first_batch_leaves_the_chosen_epoch():
+    many = loader()
+    many.set_epoch(4, 2)
+    assert torch.equal(many.first()["A"], epoch_of(loader(), 1)[:2])
+    assert torch.equal(torch.cat([batch["A"] for batch in many]), epoch_of(loader(), 4, start=2))
 
 
 def test_loading_leaves_the_runs_own_random_stream_alone():
