@@ -2,7 +2,8 @@
 come through whatever the system has room for.
 
 torch has no public way to these, so this file reaches into its DataLoader: `_iterator`, `_workers`,
-`_workers_done_event`, the lock `_cond` of that event, and `_worker_info`.
+`_workers_done_event`, the lock `_cond` of that event, `_worker_info`, and by `_worker_pids_set`
+and `_remove_worker_pids` into its list of processes.
 tests/data/test_workers.py names the versions of torch that were seen to have them.
 """
 
@@ -83,6 +84,7 @@ def _iterator(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) -
     if started := set(multiprocessing.active_children()) - before:
         workers[:] = started
         batches._workers_done_event = Done(batches._workers_done_event)
+        _leave_to_us(batches)
         atexit.register(_end_workers, started, os.getpid())
         # A cycle of references may be collected in an order in which torch reaches them no more.
         weakref.finalize(batches, _end_workers, started, os.getpid()).atexit = False
@@ -120,6 +122,14 @@ def _end_workers(workers: Iterable[BaseProcess], parent: int) -> None:
     Python itself would wait for them, and they leave signals to the run."""
     for worker in workers if os.getpid() == parent else ():
         worker.kill()
+
+
+def _leave_to_us(batches: Iterator) -> None:
+    """Take its processes from torch's list: should one be killed, torch's signal handler, which any
+    other loader of this script may have set, would raise wherever the script is just then."""
+    if batches._worker_pids_set:
+        torch.utils.data._utils.signal_handling._remove_worker_pids(id(batches))
+        batches._worker_pids_set = False
 
 
 @contextlib.contextmanager

@@ -141,8 +141,11 @@ kept.loader._iterator._workers_done_event.shared._cond.acquire()  # as one that 
 def test_a_loader_that_only_a_cycle_still_holds_leaves_no_process():
     """As a training in a notebook does: a script that has had one has to end, too."""
     script = """
-import gc
+import gc, os, sys, traceback
+from torch.utils.data import DataLoader
 from tests.data.test_loader import loader
+others = iter(DataLoader(range(4), num_workers=1))  # whose signal handler raises
+sys.unraisablehook = lambda error: (traceback.print_exception(error.exc_value), os._exit(1))
 class Holder: pass
 holder = Holder()
 holder.kept, holder.itself = loader(num_threads=2), holder
@@ -152,6 +155,7 @@ del holder
 gc.collect()
 for worker in workers:
     worker.join()
+assert sum(others) == 6
 """
     assert run_as_script(script) == 0
 

@@ -17,7 +17,10 @@ from tests.helpers import ROOT, TINY, make_aligned
 from tests.processes import LIMIT_S
 from util.errors import UserError
 
-PRIVATE = {"_iterator", "_workers", "_workers_done_event", "_cond", "_worker_info"}
+PRIVATE = {
+    "_iterator", "_workers", "_workers_done_event", "_cond", "_worker_info", "_worker_pids_set",
+    "_remove_worker_pids",
+}  # fmt: skip
 SEEN_IN = ("2.4.1", "2.14.1")  # versions of torch that had them
 
 
@@ -30,6 +33,9 @@ def test_torch_has_what_workers_py_relies_on():
     event = batches._workers_done_event
     assert not event.is_set() and event._cond.acquire(timeout=LIMIT_S), message
     event._cond.release()
+    assert batches._worker_pids_set, message
+    torch.utils.data._utils.signal_handling._remove_worker_pids(id(batches))
+    batches._worker_pids_set = False
     del batches
     loader._iterator = None  # ends them
 

@@ -58,7 +58,9 @@ def test_it_can_be_turned_down(capsys, level):
 def test_of_several_processes_the_first_speaks_and_each_tells_its_error(
     monkeypatch, capsys, caplog
 ):
-    monkeypatch.setenv("RANK", "1")
+    second = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in second.items():
+        monkeypatch.setenv(name, value)
     say("one")
     warn("two")
     failing([])
