@@ -19,10 +19,8 @@ import contextlib
 import glob
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,16 +35,16 @@ from data.image_folder import list_images
 from models import create_model
 from models.base_model import BaseModel
 from models.compute.process import tune_process
-from models.translation import tile_model, translate_alone
+from models.translation import tile_model, translate_together
 from options.test_options import TranslateOptions
+from util import atomic
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
 from util.images import lab
 from util.images.convert import IN_MEMORY, taken
-from util.images.header import read_header
 from util.images.picture import Picture, in_range
 from util.images.read import decode_picture, range_of, read_bytes
-from util.images.write import Encoding, result_extensions, save_values
+from util.images.write import Encoding, encode_like, result_extensions
 from util.lazy import torch
 from util.results.stems import unique_stems
 from util.seed import mix
@@ -143,17 +141,41 @@ class Translator:
             name: for messages.
             place: among the images of a test, whose noise it gets.
         """
+        return self.translate_together([image], [name], place)[0]
+
+    def translate_together(
+        self, images: list[Picture] | list[torch.Tensor], names: list[str], place: int = 0
+    ) -> list[torch.Tensor]:
+        """`translate` of images of one size, at once; each as if it were alone."""
+        samples = [self._sample(*one) for one in zip(images, names, strict=True)]
+        with self._lock:
+            seeds = [mix(self.opt.seed, place)] * len(samples)
+            return translate_together(self.model, samples, seeds, self.opt.direction)
+
+    def _sample(self, image: Picture | torch.Tensor, name: str) -> dict:
         values = image.tensor() if isinstance(image, Picture) else image.detach().cpu().float()
         if self.in_lab:
             values = values if isinstance(image, Picture) else values.add(1).div(2)
             A, B = lab.rgb_to_lab(values)
-            sample = {"A": A, "B": B, "A_paths": name, "B_paths": name}
-        else:
-            sample = {"A": in_range(values) if isinstance(image, Picture) else values,
-                      "A_paths": name}  # fmt: skip
-        with self._lock:
-            seed = mix(self.opt.seed, place)
-            return translate_alone(self.model, sample, seed, self.opt.direction)
+            return {"A": A, "B": B, "A_paths": name, "B_paths": name}
+        values = in_range(values) if isinstance(image, Picture) else values
+        return {"A": values, "A_paths": name}
+
+    def decode(self, data: bytes, name: str = IN_MEMORY) -> Picture:
+        """The image that an image file holds, as the network takes it.
+
+        Raises:
+            BadImage: it is none, or not one that the network takes.
+        """
+        return decode_picture(name, data, self.channels, self.value_range)
+
+    def encode(
+        self, made: torch.Tensor, data: bytes, name: str = IN_MEMORY,
+        encoding: Encoding | None = None,
+    ) -> tuple[str, bytes]:  # fmt: skip
+        """A translation (1, C, H, W), as the image file `data` that it is made of, or in another
+        encoding: the extension, e.g. ".png", and the content."""
+        return encode_like(made, data, name, self.value_range, encoding)
 
 
 def _typed(flag: str, value: Any) -> list[str]:
@@ -213,9 +235,7 @@ def _translated_bytes(
     """The file of one image."""
     if len(images) > 1 or os.path.isdir(images[0]):
         raise UserError("-o -: it takes one image; for several give a folder: -o FOLDER")
-    with tempfile.TemporaryDirectory() as folder:
-        job = Job(images[0], Path(folder, "image"), encoding, 0)
-        return _translate_file(translator, job).read_bytes()
+    return _translated(translator, Job(images[0], Path(), encoding, 0))[1]
 
 
 def _jobs(images: list[str], output: Path, encoding: Encoding | None) -> Iterator[Job]:
@@ -288,24 +308,20 @@ def _translate_files(translator: Translator, jobs: list[Job], output: str) -> in
 
 def _translate_file(translator: Translator, job: Job) -> Path:
     """Returns: the file that is written."""
+    extension, content = _translated(translator, job)
+    same = job.ending.lower().replace("jpeg", "jpg") == extension
+    file = job.target.with_name(job.target.name + (job.ending if same else extension))
+    with _told(job):
+        atomic.write(file, content, durable=False)
+    return file
+
+
+def _translated(translator: Translator, job: Job) -> tuple[str, bytes]:
+    """The extension of a result, and its content."""
     data = sys.stdin.buffer.read() if job.source == "-" else read_bytes(job.source)
     name = "standard input" if job.source == "-" else job.source
-    header = read_header(name, data)
-    picture = decode_picture(name, data, translator.channels, translator.value_range)
-    made = translator.translate(picture, name, job.place)
-    if header.alpha and made.shape[1] in (1, 3):
-        if job.encoding and job.encoding.kind == "jpg":
-            warn(f"{name}: JPEG has no opacity; png and webp have")
-        else:
-            both = decode_picture(name, data, header.channels, translator.value_range)
-            alpha = Picture(both.values[..., -1:]).tensor()[None] * 2 - 1
-            made = torch.cat([made, alpha.to(made)], 1)
-            header = replace(header, channels=made.shape[1])
-    with _told(job):
-        value_range = translator.value_range
-        file = save_values(made, job.target, header, value_range, encoding=job.encoding)
-        same = job.ending.lower().replace("jpeg", "jpg") == file.suffix
-        return file.replace(file.with_suffix(job.ending)) if same else file
+    made = translator.translate(translator.decode(data, name), name, job.place)
+    return translator.encode(made, data, name, job.encoding)
 
 
 @contextlib.contextmanager

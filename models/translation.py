@@ -142,19 +142,37 @@ def translate_alone(model: Any, sample: dict, seed: int, direction: str) -> torc
     Raises:
         BadImage: it needs more memory than there is.
     """
-    batch = {name: value[None] if isinstance(value, torch.Tensor) else [value]
-             for name, value in sample.items()}  # fmt: skip
+    return translate_together(model, [sample], [seed], direction)[0]
+
+
+def translate_together(
+    model: Any, samples: list[dict], seeds: list[int], direction: str
+) -> list[torch.Tensor]:
+    """`translate_alone` of images of one size, which go through the network at once.
+
+    Args:
+        samples, seeds: of each image.
+    """
+    batch = {name: torch.stack([sample[name] for sample in samples])
+             if isinstance(value, torch.Tensor) else [sample[name] for sample in samples]
+             for name, value in samples[0].items()}  # fmt: skip
     with compute.image_noise(model.networks().values(), model.device) as noise:
-        noise.seed([seed])
+        noise.seed(seeds)
         try:
-            pictures = next(_translate_batch(model, batch, direction)).pictures
+            found = [one.pictures for one in _translate_batch(model, batch, direction)]
         except Exception as error:
             if isinstance(error, UserError) or not is_out_of_memory(error):
                 raise
-            raise _too_large(sample, direction) from error
-    made = [name for name in pictures if name in model.translation_names or name.startswith("fake")]
-    check_pictures(pictures, model.get_image_paths())
-    return pictures[made[0]]
+            raise _too_large(samples[0], direction) from error
+    for pictures, path in zip(found, model.get_image_paths(), strict=True):
+        check_pictures(pictures, [path])
+    return [pictures[_made(model, pictures)] for pictures in found]
+
+
+def _made(model: Any, pictures: dict[str, torch.Tensor]) -> str:
+    """The visual that is the translation."""
+    known = model.translation_names
+    return next(name for name in pictures if name in known or name.startswith("fake"))
 
 
 def by_size(lists: Iterable[list[dict]]) -> Iterator[tuple[list[int], list[dict]]]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import functools
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from util import atomic
-from util.errors import UserError
+from util.errors import UserError, warn
 from util.images.convert import png_bytes, save_image, stretched, tensor2im, values_like
 from util.images.formats import format_named, written_extensions
-from util.images.header import Header
-from util.images.read import Range
+from util.images.header import Header, read_header
+from util.images.picture import Picture
+from util.images.read import Range, decode_picture
 from util.lazy import torch
 
 EIGHT_BITS = Header((0, 0), 3)
@@ -93,39 +95,37 @@ def result_extensions() -> tuple[str, ...]:
     return (*written_extensions(), *(f".{kind}" for kind in LOSSY))
 
 
-def save_values(
+def encode_values(
     image: torch.Tensor,
-    path: Path,
+    name: str,
     model: Header = EIGHT_BITS,
     value_range: Range | None = None,
     aspect_ratio: float = 1.0,
     encoding: Encoding | None = None,
-) -> Path:
-    """Write an image as the file that it came from holds its own.
+) -> tuple[str, bytes]:
+    """An image as the file that it came from holds its own.
 
     PNG wherever it can hold the values (8 and 16 bits; grey, colour, alpha), else TIFF; the other
     file's format if results are written in it (`Format.written`: TIFF and .npy).
 
     Args:
         image: (1, C, H, W) in [-1, 1].
-        path: of the file without its extension, which is added.
+        name: for messages.
         model: what the other file held.
         value_range: as in `read_picture`.
         aspect_ratio: width / height is multiplied by it.
         encoding: the format instead; UserError if it cannot hold the values.
 
-    Returns: the file.
+    Returns: the extension, e.g. ".png", and the content of the file.
     """
     channels, own = image.shape[1], format_named(model.kind)
     fits_png = channels in (1, 3) or (model.alpha and channels in (2, 4))
     if encoding:
-        encoding.check(path.name, model, channels)
+        encoding.check(name, model, channels)
     elif own.written or not fits_png or model.dtype not in ("uint8", "uint16"):
         values = values_like(image, model, value_range, aspect_ratio)
         own = own if own.written else format_named("tiff")
-        file = path.with_name(path.name + own.written)
-        atomic.write(file, own.encode(values, model), durable=False)
-        return file
+        return own.written, own.encode(values, model)
     else:
         encoding = Encoding("png")
     if model.dtype == "uint8" and channels in (1, 3):
@@ -133,8 +133,45 @@ def save_values(
         values = levels if channels == 3 else levels[..., :1]
     else:
         values = values_like(image, model, value_range, aspect_ratio)
-    file = path.with_name(f"{path.name}.{encoding.kind}")
-    atomic.write(file, encoding.encode(values), durable=False)
+    return f".{encoding.kind}", encoding.encode(values)
+
+
+def encode_like(
+    image: torch.Tensor,
+    data: bytes,
+    name: str,
+    value_range: Range | None = None,
+    encoding: Encoding | None = None,
+) -> tuple[str, bytes]:
+    """`encode_values` of an image (1, C, H, W), with the opacity of the file that it is made of.
+
+    Args:
+        data: that file; name: of it, for messages.
+    """
+    header = read_header(name, data)
+    if header.alpha and image.shape[1] in (1, 3):
+        if encoding and encoding.kind == "jpg":
+            warn(f"{name}: JPEG has no opacity; png and webp have")
+        else:
+            both = decode_picture(name, data, header.channels, value_range)
+            alpha = Picture(both.values[..., -1:]).tensor()[None] * 2 - 1
+            image = torch.cat([image, alpha.to(image)], 1)
+            header = replace(header, channels=image.shape[1])
+    return encode_values(image, name, header, value_range, encoding=encoding)
+
+
+def save_values(image: torch.Tensor, path: Path, *how: Any) -> Path:
+    """Write `encode_values` of (1, C, H, W) in [-1, 1].
+
+    Args:
+        path: of the file without its extension, which is added.
+        how: model, value_range, aspect_ratio, encoding of `encode_values`.
+
+    Returns: the file.
+    """
+    extension, content = encode_values(image, path.name, *how)
+    file = path.with_name(path.name + extension)
+    atomic.write(file, content, durable=False)
     return file
 
 

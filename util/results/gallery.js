@@ -1,13 +1,6 @@
-"use strict";
 // The gallery of a result page. The rows are in the HTML; this adds filter, sorting, columns and
 // the viewer. A row is {element, name, values}; a column is the class (c0, c1, ...) of its figures.
 
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
-const button = (text, title, onclick) => make("button", { type: "button", title, onclick }, text);
 const figures = (row) => [...row.element.querySelectorAll("figure")];
 const picture = (row, column) => row.element.querySelector(`.${column} img`);
 
@@ -93,85 +86,9 @@ function sizeRange(gallery) {
   return make("label", {}, "size", range);
 }
 
-function themeButton() {
-  const root = document.documentElement.style;
-  return button("◐", "dark or light", () => {
-    const dark = root.colorScheme ? root.colorScheme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.colorScheme = dark ? "light" : "dark";
-  });
-}
-
-// Zoom and place, the same for every picture of the viewer; x and y in widths of a picture.
-function lens(element) {
-  const at = { zoom: 1, x: 0, y: 0 };
-  const apply = () => {
-    const inside = (offset) => Math.min(0, Math.max(1 - at.zoom, offset));
-    [at.x, at.y] = [inside(at.x), inside(at.y)];
-    for (const [name, value] of Object.entries(at)) element.style.setProperty(`--${name}`, value);
-    element.classList.toggle("close-up", at.zoom >= 3);
-  };
-  return {
-    reset: () => { Object.assign(at, { zoom: 1, x: 0, y: 0 }); apply(); },
-    move: (x, y) => { at.x += x; at.y += y; apply(); },
-    zoom: (factor, x = 0.5, y = 0.5) => {
-      const zoom = Math.min(32, Math.max(1, at.zoom * factor));
-      at.x = x - ((x - at.x) * zoom) / at.zoom;
-      at.y = y - ((y - at.y) * zoom) / at.zoom;
-      at.zoom = zoom;
-      apply();
-    },
-  };
-}
-
-// Wheel zooms about the pointer; dragging calls `drag`. Fractions are of the picture below.
-function pointing(area, frameOf, view, drag) {
-  const place = (event, frame) => {
-    const box = frame.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-  };
-  area.addEventListener("wheel", (event) => {
-    const frame = frameOf(event.target);
-    if (!frame) return;
-    event.preventDefault();
-    view.zoom(Math.exp(-event.deltaY / 400), ...place(event, frame));
-  }, { passive: false });
-  let held = null;
-  area.onpointerdown = (event) => {
-    const frame = frameOf(event.target);
-    if (!frame || event.button) return;
-    area.setPointerCapture(event.pointerId);
-    held = { frame, last: place(event, frame) };
-    drag(held.last, [0, 0], event);
-  };
-  area.onpointermove = (event) => {
-    if (!held) return;
-    const now = place(event, held.frame);
-    drag(now, [now[0] - held.last[0], now[1] - held.last[1]], event);
-    held.last = now;
-  };
-  area.onpointerup = area.onpointercancel = () => { held = null; };
-}
-
-// Two pictures on top of each other, cut by a knife that follows the pointer and the range.
-function slider(gallery, dialog, view) {
-  const under = make("img", { alt: "", draggable: false });
-  const over = make("img", { alt: "", draggable: false });
-  const tags = ["left", "right"].map((side) => make("span", { className: `tag ${side}` }));
-  const stage = make("div", { className: "stage" },
-    make("div", { className: "layer" }, under),
-    make("div", { className: "layer over" }, over),
-    make("div", { className: "knife" }), ...tags);
-  const range = make("input", { type: "range", id: "knife", min: 0, max: 100, step: 0.5 });
-  range.ariaLabel = "how much of the left picture is shown, percent";
-  const cut = (percent) => {
-    range.value = percent;
-    stage.style.setProperty("--cut", range.value);
-  };
-  range.oninput = () => cut(range.value);
-  cut(50);
-  pointing(stage, () => stage, view, ([x], by, event) =>
-    event.shiftKey ? view.move(...by) : cut(100 * x));
+// Two pictures of a row, chosen by their columns, on top of each other.
+function slider(gallery, view) {
+  const { stage, range, show: compare, by } = comparison(view);
   const choice = (side) => {
     const select = make("select", { id: side }, ...gallery.columns.map((column) =>
       make("option", { value: column.name }, column.label)));
@@ -180,15 +97,11 @@ function slider(gallery, dialog, view) {
   };
   const [left, right] = [choice("left"), choice("right")];
   const part = make("div", { className: "cutter" }, left, range, right);
-  const show = (row) => {
-    [[under, left, tags[0]], [over, right, tags[1]]].forEach(([image, select, tag]) => {
-      const shown = picture(row, select.value);
-      image.hidden = !shown;
-      if (shown) image.src = shown.src;
-      tag.textContent = select.selectedOptions[0].label + (shown ? "" : ": not there");
-    });
-  };
-  return { parts: [stage, part], left, right, show, by: (step) => cut(+range.value + step) };
+  const show = (row) => compare(...[left, right].map((select) => {
+    const src = picture(row, select.value)?.src;
+    return { src, label: select.selectedOptions[0].label + (src ? "" : ": not there") };
+  }));
+  return { parts: [stage, part], left, right, show, by };
 }
 
 // Every chosen column beside the others, zoomed and moved in step.
@@ -213,7 +126,7 @@ function sideBySide(gallery, view) {
 function viewer(gallery) {
   const dialog = document.body.appendChild(make("dialog", { id: "viewer", tabIndex: -1 }));
   const view = lens(dialog);
-  const modes = { slider: slider(gallery, dialog, view), panes: sideBySide(gallery, view) };
+  const modes = { slider: slider(gallery, view), panes: sideBySide(gallery, view) };
   const [name, told, position] = [make("h2"), make("output"), make("output", { id: "position" })];
   let row = null, mode = gallery.columns.length > 1 ? "slider" : "panes";
   const show = () => {

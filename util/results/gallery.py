@@ -12,6 +12,7 @@ from util.errors import BadImage
 from util.html import CLOSING, POLICY, address, head, only_script, to_bytes
 from util.images.header import read_header
 
+ASSETS = Path(__file__).parent
 METRICS = '<script type="application/json" id="metrics">'
 
 
@@ -135,16 +136,18 @@ def _script_json(value: object) -> str:
 
 
 @functools.cache
-def _asset(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+def with_shared(file: Path) -> str:
+    """A page's style (.css) or script (.js), after what pages of pictures share."""
+    shared = Path(__file__).with_name(f"shared{file.suffix}")
+    return "\n".join(each.read_text(encoding="utf-8") for each in (shared, file))
 
 
 def _opening(
     title: str, facts: dict[str, str], details: dict[str, str], width: int, legend: str
 ) -> str:
-    script = _asset("gallery.js")
+    script = with_shared(ASSETS / "gallery.js")
     policy = f"{POLICY}; script-src {only_script(script)}"
-    style = _asset("gallery.css").replace("--width:256px", f"--width:{width}px")
+    style = with_shared(ASSETS / "gallery.css").replace("--width:256px", f"--width:{width}px")
     terms = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd>"
         for name, value in facts.items()
