@@ -34,7 +34,7 @@ from util.errors import begun, one_line_errors, say
 from util.images.write import Encoding
 from util.labels.colours import legend
 from util.machine import memory_errors
-from util.record import command_line
+from util.record import command_line, counted
 from util.results.rules import PictureRules, Sources
 from util.results.writer import PageInfo, Results
 from util.seed import seed_everything
@@ -59,7 +59,7 @@ def run(options: TestOptions, words: list[str]) -> int:
     tile_model(model, opt.tile, opt.tile_memory, opt.tile_approximate)
     total, count = len(dataset), dataset.limit(opt.num_test)
     say(f"{options.describe(opt.verbose)}\nnorm and dropout: {mode}")
-    say(f"testing {count} of {total} images on {opt.device}; {describe_sizes(opt)}")
+    say(f"testing {count} of {counted(total, 'image')} on {opt.device}; {describe_sizes(opt)}")
     label = f"{opt.phase}_{opt.epoch}" + f"_iter{opt.load_iter}" * (opt.load_iter > 0)
     folder = inside(opt.results_dir, opt.name, label, what="folder of results")
     # What does not fit ends here, before anything is written.

@@ -13,6 +13,7 @@ from data.own_output import WRITTEN, own_output
 from util.errors import UserError, warn
 from util.images.formats import extensions, how_to_convert
 from util.images.read import load_image
+from util.record import counted
 
 IMG_EXTENSIONS = extensions()
 # Of Windows, macOS, and network storage, which keeps small pictures of its own.
@@ -36,7 +37,9 @@ class Listing:
         lines = [f"{path}: a link to a file that is not there; left out" for path in self.dangling]
         if self.others:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.others.most_common(5))
-            lines.append(f"{sum(self.others.values())} files are no images, left out: {kinds}")
+            lines.append(
+                f"{counted(sum(self.others.values()), 'file')} left out, no image: {kinds}"
+            )
         return lines + ([self.describe_own()] if self.own else [])
 
     def describe_own(self) -> str:
@@ -51,8 +54,10 @@ class Listing:
     def describe_absence(self) -> str:
         """What there is instead, where there is no image, and what is accepted."""
         kinds = self.others.most_common(5)
-        told = [f"{n} file{'s' * (n > 1)} {kind}{how_to_convert(kind)}" for kind, n in kinds]
-        told += [f"{len(self.dangling)} links to files that are not there"] * bool(self.dangling)
+        told = [f"{counted(n, 'file')} {kind}{how_to_convert(kind)}" for kind, n in kinds]
+        told += [f"{counted(len(self.dangling), 'link')} to files that are not there"] * bool(
+            self.dangling
+        )
         told += [self.describe_own()] * bool(self.own)
         accepted = f"; accepted: {' '.join(IMG_EXTENSIONS)}"
         return (": " + "; ".join(told) if told else "") + accepted

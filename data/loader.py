@@ -17,6 +17,7 @@ from data.workers import Handover, batches_of, begin_worker, no_word_of_cores
 from util.errors import BadImage, UserError, warn
 from util.labels.table import Labels
 from util.lazy import torch
+from util.record import counted
 from util.seed import mix, seeded
 from util.tensors import tensors_in, with_tensors
 
@@ -241,8 +242,8 @@ class Loader:
 
     def describe(self) -> str:
         """How long an epoch is."""
-        steps = f", {self.sampler.steps_per_image} steps each" * (self.unit == "steps")
-        return f"{self.sampler.size} images an epoch{steps}"
+        steps = f", {counted(self.sampler.steps_per_image, 'step')} each" * (self.unit == "steps")
+        return f"{counted(self.sampler.size, 'image')} an epoch{steps}"
 
     def describe_bad(self) -> str:
         """How many images were left out, and the first of them; empty if none."""

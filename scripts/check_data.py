@@ -45,6 +45,7 @@ from util.images.convert import save_image, tensor2im
 from util.images.read import load_image
 from util.labels.colours import coloured, legend
 from util.machine import cores
+from util.record import counted
 from util.results.gallery import ResultPage
 
 THUMBNAILS = 24  # of a side of a phase
@@ -95,7 +96,7 @@ class Sheet:
                     name = f"{Path(path).name}: {found.headers[path].describe()}"
                     shown[side].append((f"{side} {name}", side, file))
             some = f", {len(shown[side])} of them shown" * (len(shown[side]) < len(paths))
-            self.facts[f"{phase} {side}"] = f"{len(paths)} images{some}"
+            self.facts[f"{phase} {side}"] = f"{counted(len(paths), 'image')}{some}"
         for row in itertools.zip_longest(*shown.values()):
             names, sides, files = zip(*filter(None, row), strict=True)
             self.rows.append(
@@ -236,7 +237,7 @@ def tell(what: str, found: Findings, dataset: BaseDataset, mode: str) -> int:
         names = Counter(Path(path).stem for path in paths)
         if twice := [name for name, count in names.items() if count > 1]:
             names = ", ".join(map(shown, twice[:5]))
-            say(f"{what}names there more than once: {names}; results get a number")
+            say(f"{what}names there more than once: {names}; results are called x and x_png")
     say(f"{what}{found.describe()}")
     for line in [*doubts(found, mode), *found.bad.values()]:
         say(f"{what}{shown(line)}")

@@ -25,6 +25,7 @@ from util.atomic import stays
 from util.errors import UserError, one_line_errors, say, shown
 from util.images.read import load_image
 from util.metrics.l1_metric import L1Metric
+from util.record import counted
 from util.results.folder import Row, is_ours, read_metrics, read_rows
 from util.results.gallery import ResultPage, set_metrics
 
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     tests = {name: located(folder.resolve(), out) for name, folder in named.items()}
     stems = list(dict.fromkeys(stem for rows in tests.values() for stem in rows))
     in_all = sum(all(stem in rows for rows in tests.values()) for stem in stems)
-    told = f"{in_all} images are in all folders, {len(stems) - in_all} are not"
+    told = f"{counted(in_all, 'image')} in all folders, {len(stems) - in_all} not in all"
     measures = read_measures(named) | distances(tests, out)
     facts = {name: str(folder) for name, folder in named.items()} | {"images": told}
     facts |= means(measures, list(named))
@@ -211,7 +212,7 @@ def means(measures: Measures, tests: list[str]) -> dict[str, str]:
         parts = [f"{name} {value:.4g}" for name, value in mean.items()]
         if list(mean) == tests and len(tests) == 2:
             parts.append(f"{tests[1]} - {tests[0]} {mean[tests[1]] - mean[tests[0]]:.4g}")
-        told[f"mean {measure}"] = f"{', '.join(parts)} (over {len(common)} images)"
+        told[f"mean {measure}"] = f"{', '.join(parts)} (over {counted(len(common), 'image')})"
     return told
 
 

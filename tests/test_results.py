@@ -14,6 +14,7 @@ import torch
 from imagecodecs import png_decode
 from PIL import Image
 
+from models.generators import GENERATORS, RESNET, Generator, describe_resnet
 from tests.browser import open_page
 from tests.helpers import (
     TINY,
@@ -30,10 +31,20 @@ from util.results.folder import read_rows
 from util.results.rules import PictureRules
 from util.results.writer import PageInfo, Results
 
-SMALL = ["--netG", "resnet_6blocks", *TINY, "--n_epochs", 1, "--n_epochs_decay", 0]
-CPU = ["--gpu_ids", -1, "--num_threads", 0]
+SMALL = ["--netG", "smallest", *TINY, "--n_epochs", 1, "--n_epochs_decay", 0]
+CPU = ["--gpu_ids", -1, "--num_threads", 0, "--tile", "off"]  # what needs tiles, takes time to find
 P = ["--name", "p", *CPU]
 ALONE = [*P, "--model", "test"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def smallest_generator():
+    """`--netG smallest`: a resnet of one block. What becomes of its pictures is looked at here, and
+    computing them would take the most of the time."""
+    one_block = {"n_blocks": 1}
+    GENERATORS["smallest"] = Generator(RESNET, one_block, 4, 8, describe=describe_resnet)
+    yield
+    del GENERATORS["smallest"]
 
 
 @pytest.fixture(scope="module")

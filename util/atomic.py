@@ -164,6 +164,18 @@ def barred(path: str | os.PathLike) -> str:
     return ""
 
 
+def lost_folder() -> str:
+    """Why relative paths lead nowhere, and what to do; empty as long as they lead somewhere."""
+    try:
+        os.getcwd()
+    except OSError:
+        return (
+            "the folder that this command was started in is not there any more; cd to one that is, "
+            "or leave it and enter it again"
+        )
+    return ""
+
+
 def _owner(path: str) -> str:
     number = os.stat(path).st_uid
     with contextlib.suppress(ImportError, KeyError):  # Windows; a user whom nobody knows

@@ -22,7 +22,9 @@ from tqdm import tqdm
 from util.lazy import Lazy
 
 # These use the classes below.
-distributed, machine, signals = map(Lazy, ("util.distributed", "util.machine", "util.signals"))
+atomic, distributed, machine, signals = map(
+    Lazy, ("util.atomic", "util.distributed", "util.machine", "util.signals")
+)
 
 T = TypeVar("T")
 # A full or read-only disk, a quota, a file too large, somebody else's folder.
@@ -305,12 +307,6 @@ def refuse_kernel_arguments(words: Iterable[str]) -> None:
             )
 
 
-def _refused(path: str) -> str:
-    from util.atomic import barred  # which imports this file
-
-    return barred(path)
-
-
 def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate an entry point: a UserError becomes one line and its exit code, and so do a signal
     that ends it and memory that runs out.
@@ -329,6 +325,8 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
         try:
             if argv is None:
                 refuse_kernel_arguments(sys.argv[1:])
+            if lost := atomic.lost_folder():
+                raise UserError(lost)
             with signals.interruptible(), machine.memory_errors():
                 return main(argv)
         except UserError as error:
@@ -340,11 +338,13 @@ def one_line_errors(main: Callable[..., int]) -> Callable[..., int]:
             say(str(stopped), logging.WARNING if stopped.__cause__ else logging.INFO)
             return stopped.exit_code
         except OSError as error:
-            if error.errno not in CANNOT_WRITE:
+            lost = atomic.lost_folder() if error.errno == errno.ENOENT else ""
+            if error.errno not in CANNOT_WRITE and not lost:
                 raise
             trace_if_wanted(argv)
             where = error.filename or "the run's folder"
-            _log(logging.ERROR, _refused(where) or f"{where}: cannot be written ({error.strerror})")
+            told = lost or atomic.barred(where) or f"{where}: cannot be written ({error.strerror})"
+            _log(logging.ERROR, told)
             return 1
 
     return guarded

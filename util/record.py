@@ -40,6 +40,11 @@ def _escapes(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
+def counted(count: int, what: str) -> str:
+    """So many of something: "1 image", "2 images"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 
 

@@ -308,7 +308,7 @@ def test_a_link_to_nowhere_and_other_files_are_said(tmp_path, capsys):
     assert len(data.create_dataset(options(tmp_path, "single"))) == 2
     told = capsys.readouterr().err
     assert "gone.png: a link to a file that is not there" in told and "self.png" in told
-    assert "2 files are no images, left out" in told and "1 .psd" in told
+    assert "2 files left out, no image" in told and "1 .psd" in told
 
 
 def test_one_image_is_a_data_set_too(tmp_path):

@@ -48,7 +48,7 @@ def test_nothing_at_all_is_said_too(tmp_path, capsys):
     (tmp_path / "a.png").symlink_to(tmp_path / "nowhere.png")
     assert check_data.main(["--dataroot", str(tmp_path)]) == 2
     told = capsys.readouterr().err
-    assert "1 file without extension" in told and "1 links to files that are not there" in told
+    assert "1 file without extension" in told and "1 link to files that are not there" in told
 
 
 @pytest.mark.parametrize("extension", [".gif", ".avif", ".jfif", ".JPE", ".pnm"])

@@ -214,3 +214,23 @@ def test_a_librarys_logging_configuration_takes_no_error_away(capsys):
     logging.config.dictConfig({"version": 1})  # turns off every logger that it does not name
     assert failing([]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("when", ["before", "at work"])
+def test_a_folder_that_is_deleted_under_a_command_is_one_line(tmp_path, capsys, monkeypatch, when):
+    """Whatever the command, and wherever it meets it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    os.chdir(tmp_path / "here")
+    if when == "before":
+        (tmp_path / "here").rmdir()
+
+    @one_line_errors
+    def main(argv: list[str]) -> int:
+        (tmp_path / "here").rmdir()
+        return len(os.listdir(os.path.abspath("results")))
+
+    assert main([]) == (2 if when == "before" else 1)
+    told = capsys.readouterr().err
+    assert told.startswith("error: the folder that this command was started in is not there any")
+    assert told.count("\n") == 1

@@ -143,10 +143,20 @@ def test_aspect_ratio_stretches_the_saved_picture(tmp_path, ratio, size):
     assert Image.open(tmp_path / "x.png").size == size
 
 
-def test_equal_stems_get_different_names():
+@pytest.mark.parametrize(
+    ("paths", "stems"),
+    [
+        (["0.jpg", "0.png", "0_2.png", "1.png"], ["0", "0_png", "0_2", "1"]),
+        (["0.jpg", "0.png", "0.jpg", "0.png"], ["0", "0_png", "0_2", "0_png_2"]),
+        (["a/0.png", "b/0.png", "c/0.png", "0"], ["0", "0_png", "0_png_2", "0_2"]),
+        (["a.png", "A.png", "A.jpg", "ä.png", "a\u0308.png"],
+         ["a", "A_png", "A_jpg", "ä", "a\u0308_png"]),
+    ],
+    ids=["another extension", "again", "another folder", "alike on some disks"],
+)  # fmt: skip
+def test_equal_stems_get_names_that_tell_whose_they_are(paths, stems):
     stem_of = unique_stems()
-    paths = ("a/0.png", "a/0.jpg", "b/0_2.png", "b/0.png", "a/1.png")
-    assert [stem_of(path) for path in paths] == ["0", "0_2", "0_2_2", "0_3", "1"]
+    assert [stem_of(path) for path in paths] == stems
 
 
 def test_a_counter_crosses_multiples_with_any_step():

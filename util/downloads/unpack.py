@@ -15,6 +15,7 @@ from typing import IO
 
 from util.errors import UserError
 from util.images.formats import extensions, how_to_convert
+from util.record import counted
 
 MAX_ENTRIES = 500_000
 MAX_RATIO = 20  # unpacked to packed bytes; photographs hardly shrink
@@ -79,7 +80,7 @@ def refuse_without_images(folder: Path, name: str) -> None:
                 return
             others[extension or "without extension"] += 1
     kinds = [
-        f"{count} file{'s' * (count > 1)} {kind}{how_to_convert(kind)}"
+        f"{counted(count, 'file')} {kind}{how_to_convert(kind)}"
         for kind, count in others.most_common(5)
     ]
     raise UserError(

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,24 +26,34 @@ def printable_stem(path: str, name: str | None = None) -> str:
 
 
 def unique_stems(roots: Sequence[str] = ()) -> Callable[[str], str]:
-    """A function file -> printable stem; one that comes again gets a number, so that nothing is
-    overwritten: 000.jpg -> 000, 000.png -> 000_2.
+    """A function file -> printable stem, so that nothing is overwritten: where another file has the
+    stem, it gets the extension, 000.jpg -> 000, 000.png -> 000_png; else, as for a file that comes
+    again, a number, 000_2. Stems that differ in case alone are one, as they are on many disks.
 
     Args:
         roots: folders that are read; a stem has the sub-folders below them: sub/000.
     """
     given: set[str] = set()
+    first: dict[str, str] = {}  # file -> its first stem
     counters: defaultdict[str, itertools.count] = defaultdict(lambda: itertools.count(2))
 
     def stem_of(path: str) -> str:
         folders = [printable_stem(path, part) for part in _subfolders(path, roots)]
-        name = stem = "/".join([*folders, printable_stem(path)])
-        while name in given:
-            name = f"{stem}_{next(counters[stem])}"
-        given.add(name)
+        stem = "/".join([*folders, printable_stem(path)])
+        extension = printable_stem(path, Path(path).suffix[1:])
+        whole = first.get(path) or (f"{stem}_{extension}" if extension else stem)
+        names = itertools.chain([stem, whole], (f"{whole}_{n}" for n in counters[whole]))
+        name = next(name for name in names if _on_any_disk(name) not in given)
+        given.add(_on_any_disk(name))
+        first.setdefault(path, name)
         return name
 
     return stem_of
+
+
+def _on_any_disk(name: str) -> str:
+    """What two names have in common that some file systems take for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _subfolders(path: str, roots: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from util.images.header import Header
 from util.images.write import save_like, save_values
 from util.labels.colours import save_labels
 from util.lazy import torch
+from util.record import counted
 from util.results.folder import METRICS_FILE, show_metrics
 from util.results.gallery import ResultPage
 from util.results.place import Place
@@ -246,7 +247,7 @@ class Results:
         elif metrics.is_file() and self.page is not None:
             show_metrics(self.folder)
         where = self.folder if self.page is None else self.folder / self.page.path.name
-        say(f"results of {self.rows - self.unreadable} images: {where}")
+        say(f"results of {counted(self.rows - self.unreadable, 'image')}: {where}")
         if self.unreadable:
             told = "see the page" if self.page is not None else "they are told above"
-            warn(f"{self.unreadable} of {self.rows} images could not be read: {told}")
+            warn(f"{self.unreadable} of {counted(self.rows, 'image')} could not be read: {told}")

@@ -357,7 +357,7 @@ def test_compare_puts_results_side_by_side(tmp_path, capsys):
     folders = [f"results/{name}/test_latest" for name in ("a", "b b")]
     compare = script("scripts/compare.py")
     assert compare.main([*folders, "--out", "out/c"]) == 0
-    assert "2 images are in all folders, 2 are not: out/c/index.html" in capsys.readouterr().out
+    assert "2 images in all folders, 2 not in all: out/c/index.html" in capsys.readouterr().out
     with open_page(tmp_path / "out" / "c" / "index.html") as page:
         row = page.locator("#row-2")
         assert row.locator("figcaption").all_text_contents() == [
