@@ -32,7 +32,7 @@ from util.results.rules import PictureRules
 from util.results.writer import PageInfo, Results
 
 SMALL = ["--netG", "smallest", *TINY, "--n_epochs", 1, "--n_epochs_decay", 0]
-CPU = ["--gpu_ids", -1, "--num_threads", 0, "--tile", "off"]  # what needs tiles, takes time to find
+CPU = ["--gpu_ids", -1, "--num_threads", 0, "--tile", "off"]  # tiles are tested elsewhere
 P = ["--name", "p", *CPU]
 ALONE = [*P, "--model", "test"]
 
