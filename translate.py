@@ -22,8 +22,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from util import signals
@@ -35,19 +36,23 @@ from data.image_folder import list_images
 from models import create_model
 from models.base_model import BaseModel
 from models.compute.process import tune_process
-from models.translation import tile_model, translate_together
+from models.translation import tile_model, translate_parts, translate_together
 from options.test_options import TranslateOptions
 from util import atomic
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
 from util.images import lab
-from util.images.convert import IN_MEMORY, taken
+from util.images.convert import IN_MEMORY, Levels, levels_of, taken
+from util.images.header import Header, read_header
 from util.images.picture import Picture, in_range
 from util.images.read import decode_picture, range_of, read_bytes
 from util.images.write import Encoding, encode_like, result_extensions
 from util.lazy import torch
 from util.results.stems import unique_stems
 from util.seed import mix
+
+if TYPE_CHECKING:
+    from models.tiles.local import Region
 
 
 class Translator:
@@ -130,7 +135,31 @@ class Translator:
         if isinstance(image, (list, tuple)):
             return [self(each) for each in image]
         given = taken(image, self.channels, self.value_range)
+        if given.header is not None:
+            return given.back(self.levels(given.images[0], given.header))
         return given.back(torch.cat([self.translate(each) for each in given.images]))
+
+    def levels(
+        self, picture: Picture, header: Header, name: str = IN_MEMORY, place: int = 0
+    ) -> np.ndarray:
+        """A picture -> (H, W, C) of a header's type. What is large enough to be computed in tiles
+        is read and written in them: as floats it is never whole.
+
+        Args:
+            name, place: see `translate`.
+        """
+        made, seed = Levels(header, self.value_range), mix(self.opt.seed, place)
+        shape = (1, 1 if self.in_lab else self.channels, picture.height, picture.width)
+
+        def read(region: Region) -> torch.Tensor:
+            top, bottom, left, right = region
+            part = picture.crop((left, top, right, bottom)).tensor()
+            return (lab.rgb_to_lab(part)[0] if self.in_lab else in_range(part))[None]
+
+        with self._lock:
+            if translate_parts(self.model, shape, read, made.write, seed, name):
+                return made.values
+        return levels_of(self.translate(picture, name, place), header, self.value_range)
 
     def translate(
         self, image: Picture | torch.Tensor, name: str = IN_MEMORY, place: int = 0
@@ -170,11 +199,11 @@ class Translator:
         return decode_picture(name, data, self.channels, self.value_range)
 
     def encode(
-        self, made: torch.Tensor, data: bytes, name: str = IN_MEMORY,
+        self, made: torch.Tensor | np.ndarray, data: bytes, name: str = IN_MEMORY,
         encoding: Encoding | None = None,
     ) -> tuple[str, bytes]:  # fmt: skip
-        """A translation (1, C, H, W), as the image file `data` that it is made of, or in another
-        encoding: the extension, e.g. ".png", and the content."""
+        """A translation, (1, C, H, W) or of `levels`, as the image file `data` that it is made of,
+        or in another encoding: the extension, e.g. ".png", and the content."""
         return encode_like(made, data, name, self.value_range, encoding)
 
 
@@ -320,7 +349,8 @@ def _translated(translator: Translator, job: Job) -> tuple[str, bytes]:
     """The extension of a result, and its content."""
     data = sys.stdin.buffer.read() if job.source == "-" else read_bytes(job.source)
     name = "standard input" if job.source == "-" else job.source
-    made = translator.translate(translator.decode(data, name), name, job.place)
+    picture = translator.decode(data, name)
+    made = translator.levels(picture, read_header(name, data), name, job.place)
     return translator.encode(made, data, name, job.encoding)
 
 

@@ -16,6 +16,7 @@ from models.discriminators import check_discriminator_size
 from models.generators import GENERATORS, check_generator_size, check_image_sizes
 from models.schedulers import make_scheduler, schedule_settings
 from models.stateful import StatefulModel
+from models.translation import OneNetwork
 from util import distributed
 from util.checkpoints.state import first_epoch, taking_up
 from util.checkpoints.transfer import transfer
@@ -27,7 +28,6 @@ from util.machine import check_free_memory
 from util.record import PageRow
 
 compute = Lazy("models.compute.configure")
-
 
 # Of the adversary: a model without one has no use for them.
 DISCRIMINATOR_FLAGS = ("netD", "ndf", "n_layers_D", "gan_mode", "lambda_gp", "pool_size")
@@ -112,6 +112,9 @@ class BaseModel(StatefulModel, ABC):
 
     def compute_visuals(self) -> None:
         """Make further images to show, just before they are shown."""
+
+    def one_network(self) -> OneNetwork | None:
+        """How large images of the source are translated in parts; None: they are not."""
 
     # Building blocks for model files.
 

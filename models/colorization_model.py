@@ -3,6 +3,7 @@
 import argparse
 
 from models.pix2pix_model import Pix2PixModel
+from models.translation import OneNetwork
 from util.errors import UserError
 from util.lazy import Lazy
 
@@ -42,6 +43,9 @@ class ColorizationModel(Pix2PixModel):
     def __init__(self, opt: argparse.Namespace) -> None:
         super().__init__(opt)
         self.visual_names = ["real_A", "real_B_rgb", "fake_B_rgb"]
+
+    def one_network(self) -> OneNetwork:
+        return OneNetwork(self.netG, finish=lambda given, ab: lab.lab_to_rgb(given(), ab))
 
     def compute_visuals(self) -> None:
         """L (N, 1, H, W) with the true and the given ab (N, 2, H, W), as RGB (N, 3, H, W)."""

@@ -27,8 +27,8 @@ def pad_batch(batch: dict, multiple: int, smallest: int) -> tuple[dict, dict[Siz
     for name, images in batch.items():
         if not is_image[name] or (size := tuple(images.shape[-2:])) not in sizes:
             continue
-        target = tuple(_up(max(side, smallest), multiple) for side in size)
-        while boxes.setdefault(target, _centred(size, target)) != _centred(size, target):
+        target = padded_size(size, multiple, smallest)
+        while boxes.setdefault(target, centred(size, target)) != centred(size, target):
             target = tuple(side + multiple for side in target)
         padded[name] = reflect(images, target)
     if all(size == box[2:] for size, box in boxes.items()):
@@ -49,11 +49,16 @@ def reflect(images: torch.Tensor, size: Size) -> torch.Tensor:
     takes."""
     for dim, side in zip((-2, -1), size, strict=True):
         if images.shape[dim] != side:
-            images = images.index_select(dim, _mirrored(images.shape[dim], side).to(images.device))
+            images = images.index_select(dim, mirrored(images.shape[dim], side).to(images.device))
     return images
 
 
-def _mirrored(side: int, padded: int) -> torch.Tensor:
+def padded_size(size: Size, multiple: int, smallest: int) -> Size:
+    """The smallest size that a network takes and that holds an image of `size`."""
+    return tuple(_up(max(side, smallest), multiple) for side in size)
+
+
+def mirrored(side: int, padded: int) -> torch.Tensor:
     """Which of `side` places each of `padded` places shows: ... 2 1 0 1 2 ... n-1 n-2 ..."""
     period = max(1, 2 * (side - 1))
     places = (torch.arange(padded) - (padded - side) // 2) % period
@@ -64,5 +69,6 @@ def _up(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
 
 
-def _centred(size: Size, target: Size) -> Box:
+def centred(size: Size, target: Size) -> Box:
+    """Where in `target` an image of `size` is."""
     return (target[0] - size[0]) // 2, (target[1] - size[1]) // 2, *size

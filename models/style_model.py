@@ -10,6 +10,7 @@ from typing import Any
 from models.base_model import DISCRIMINATOR_FLAGS, BaseModel
 from models.style import objective as style_objective
 from models.style.flags import LOSS_HELP, add_style_flags, settings, term_weights
+from models.translation import OneNetwork
 from util.errors import UserError
 from util.images.convert import fitted, im2tensor
 from util.images.read import load_image
@@ -123,6 +124,10 @@ class StyleModel(BaseModel):
         else:
             blend = torch.tensor([self.blend] * n)
         self.fake_B = self.netG(self.real_A, blend=blend.to(self.real_A))
+
+    def one_network(self) -> OneNetwork:
+        blend = {"blend": torch.tensor([self.blend]).to(self.device)} if self.n_styles > 1 else {}
+        return OneNetwork(self.netG, blend, lambda given, made: made.clamp(-1, 1))
 
     def compute_visuals(self) -> None:
         self.fake_B = self.fake_B.detach().clamp(-1, 1)

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from models.base_model import BaseModel
+from models.translation import OneNetwork
 from util.checkpoints.weights import weights_path
 from util.errors import UserError
 
@@ -69,6 +70,9 @@ class TestModel(BaseModel):
 
     def forward(self) -> None:
         self.fake = self.netG(self.real)
+
+    def one_network(self) -> OneNetwork:
+        return OneNetwork(self.netG)
 
     def optimize_parameters(self) -> None:
         """Nothing to train."""

@@ -15,7 +15,24 @@ from util.seed import mix, seed_everything
 
 Collate = Callable[[list[dict]], dict]  # from samples of one size to their batch
 compute = Lazy("models.compute.configure")
-tiles = Lazy("models.tiles.form")
+tiles, stream = Lazy("models.tiles.form"), Lazy("models.tiles.stream")
+
+
+class OneNetwork(NamedTuple):
+    """A translation that is one call of a network; what else is done goes pixel by pixel.
+
+    Args:
+        net: the network.
+        options: further arguments of its forward.
+        finish: from a function that gives a part of the network's input, and the network's output
+            for it, (1, C, h, w) each, to the part of the picture.
+    """
+
+    net: Any
+    options: dict[str, Any] = {}
+    finish: Callable[[Callable[[], torch.Tensor], torch.Tensor], torch.Tensor] = (
+        lambda given, made: made
+    )
 
 
 class Translation(NamedTuple):
@@ -70,7 +87,7 @@ def translate(
             return list(_translate_batch(model, collate(samples), direction))
 
         def leave_out(sample: dict) -> None:
-            failure = _too_large(sample, direction)
+            failure = _sample_too_large(sample, direction)
             if bad is None:
                 raise failure
             warn(f"{failure}; left out")
@@ -109,9 +126,12 @@ def _as_fits(
     return [None]
 
 
-def _too_large(sample: dict, direction: str) -> BadImage:
-    height, width = _shapes(sample)[0][1][-2:]
+def _sample_too_large(sample: dict, direction: str) -> BadImage:
     path = sample.get(oriented(direction, "A_paths", "B_paths")[0]) or sample["A_paths"]
+    return _too_large(path, *_shapes(sample)[0][1][-2:])
+
+
+def _too_large(path: str, height: int, width: int) -> BadImage:
     remedy = "try a small --tile_memory, or make it smaller"
     return BadImage(path, f"out of memory at {width}x{height} px", remedy)
 
@@ -145,6 +165,39 @@ def translate_alone(model: Any, sample: dict, seed: int, direction: str) -> torc
     return translate_together(model, [sample], [seed], direction)[0]
 
 
+def translate_parts(
+    model: Any, shape: tuple[int, ...], read: Callable[..., torch.Tensor],
+    write: Callable[..., None], seed: int, path: str,
+) -> bool:  # fmt: skip
+    """`translate_alone` of a large image, which is never whole as floats, nor is its translation.
+
+    Args:
+        shape: (1, C, H, W) of the image.
+        read: a Region -> its part of the image, (1, C, h, w) in [-1, 1].
+        write: takes a Region, its part of the translation, and (H, W) px of all of it.
+        path: of the image, for messages.
+
+    Returns: whether it was translated; if not, it is to be translated as a whole.
+    """
+    if not (one := model.one_network()):
+        return False
+
+    def checked(region: Any, part: torch.Tensor, size: tuple[int, int]) -> None:
+        check_pictures({"the translation": part}, [path])
+        write(region, part, size)
+
+    with compute.image_noise([one.net], model.device) as noise, torch.inference_mode():
+        noise.seed([seed])
+        try:
+            return stream.translate_parts(
+                one, shape, read, checked, model.device, model.accepted_sides
+            )
+        except Exception as error:
+            if isinstance(error, UserError) or not is_out_of_memory(error):
+                raise
+            raise _too_large(path, *shape[2:]) from error
+
+
 def translate_together(
     model: Any, samples: list[dict], seeds: list[int], direction: str
 ) -> list[torch.Tensor]:
@@ -163,7 +216,7 @@ def translate_together(
         except Exception as error:
             if isinstance(error, UserError) or not is_out_of_memory(error):
                 raise
-            raise _too_large(samples[0], direction) from error
+            raise _sample_too_large(samples[0], direction) from error
     for pictures, path in zip(found, model.get_image_paths(), strict=True):
         check_pictures(pictures, [path])
     return [pictures[_made(model, pictures)] for pictures in found]

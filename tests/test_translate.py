@@ -84,6 +84,25 @@ def test_a_translator_gives_back_the_kind_that_it_was_given():
     assert [type(each) for each in translator([image, levels])] == [Image.Image, np.ndarray]
 
 
+@pytest.mark.parametrize("name", ["pix", "colours"])
+@pytest.mark.parametrize("kind", ["8 bits", "16 bits", "opacity", "grey"])
+def test_large_pictures_go_through_in_parts_and_are_the_same(name, kind, monkeypatch):
+    colours = np.asarray(photo(6, (75, 53)))
+    image = {
+        "8 bits": colours,
+        "16 bits": colours.astype(np.uint16) * 257,
+        "opacity": np.concatenate([colours, colours[..., :1]], axis=2),
+        "grey": colours[..., 0],
+    }[kind]
+    expected = Translator.load(f"checkpoints/{name}", device="cpu", tile="off")(image)
+    in_tiles = Translator.load(f"checkpoints/{name}", device="cpu", tile=24)
+    monkeypatch.setattr(in_tiles, "translate", None)  # which makes floats of all of it
+    made = in_tiles(image)
+    assert made.dtype == expected.dtype and made.shape == expected.shape
+    levels = 257 if kind == "16 bits" else 1
+    assert np.abs(made.astype(int) - expected.astype(int)).max() <= levels
+
+
 @pytest.mark.parametrize(
     ("mode", "given_back"), [("L", "RGB"), ("LA", "RGBA"), ("RGBA", "RGBA"), ("P", "RGB")]
 )

@@ -62,33 +62,60 @@ def tile_networks(nets: Iterable[nn.Module], tiling: Tiling) -> None:
     """Let networks compute images in tiles that are too large for them as a whole. Without
     gradients only; features, and several images at once, are computed as ever."""
     for net in nets:
-        exchange(net, Form("tiles", "tiles", lambda forward: _in_tiles(forward, tiling)))
+        exchange(net, Form("tiles", "tiles", InTiles(tiling)))
 
 
-def _in_tiles(forward: Forward, tiling: Tiling) -> Forward:
-    needed: dict[tuple[int, ...], int] = {}  # shape of an image -> bytes without tiles
+class InTiles:
+    """From a network's forward to the one that takes tiles where they are needed.
 
-    def tiled(net: nn.Module, image: torch.Tensor, *more: object, **options: object) -> object:
-        alone = isinstance(image, torch.Tensor) and image.dim() == 4 and len(image) == 1
-        if more or not alone or torch.is_grad_enabled() or options.keys() & {"layers"}:
-            return forward(net, image, *more, **options)
-        shape, room = tuple(image.shape), tiling.room(image.device)
-        if not tiling.side and needed.get(shape, room + 1) <= room:
-            return forward(net, image, **options)
+    Args:
+        tiling: when they are.
+    """
+
+    def __init__(self, tiling: Tiling) -> None:
+        self.tiling = tiling
+        self.needed: dict[tuple[int, ...], int] = {}  # shape of an image -> bytes without tiles
+
+    @classmethod
+    def of(cls, net: nn.Module) -> InTiles | None:
+        """What `tile_networks` has told a network; None: nothing."""
+        return next((form.around for form in forms(net) if form.purpose == "tiles"), None)
+
+    def __call__(self, forward: Forward) -> Forward:
+        """See `models.compute.configure.Form`."""
+
+        def tiled(net: nn.Module, image: torch.Tensor, *more: object, **options: object) -> object:
+            alone = isinstance(image, torch.Tensor) and image.dim() == 4 and len(image) == 1
+            if more or not alone or torch.is_grad_enabled() or options.keys() & {"layers"}:
+                return forward(net, image, *more, **options)
+            program = self.program(net, tuple(image.shape), image.device, **options)
+            if program is None:
+                return forward(net, image, **options)
+            output = image.new_empty(program.shape(program.output))
+
+            def sink(region: Region, tile: torch.Tensor) -> None:
+                output[..., region.top : region.bottom, region.left : region.right] = tile
+
+            source = lambda region: Region.whole(image.shape).cut(image, region)  # noqa: E731
+            run(net, program, self.tiling, image.device, source, sink, **options)
+            return output
+
+        return tiled
+
+    def program(
+        self, net: nn.Module, shape: tuple[int, ...], device: torch.device, **options: object
+    ) -> Program | None:
+        """The forward on an image (1, C, H, W), recorded; None if it is computed as a whole.
+
+        Raises:
+            CannotTile: it has to be computed in tiles, and cannot be.
+        """
+        room, forced = self.tiling.room(device), self.tiling.side > 0
+        if not forced and self.needed.get(shape, room + 1) <= room:
+            return None
         program = record(net, shape, **options)
-        needed[shape] = whole_bytes(program)
-        if not tiling.side and needed[shape] <= room:
-            return forward(net, image, **options)
-        output = image.new_empty(program.shape(program.output))
-
-        def sink(region: Region, tile: torch.Tensor) -> None:
-            output[..., region.top : region.bottom, region.left : region.right] = tile
-
-        source = lambda region: Region.whole(image.shape).cut(image, region)  # noqa: E731
-        run(net, program, tiling, image.device, source, sink, **options)
-        return output
-
-    return tiled
+        self.needed[shape] = whole_bytes(program)
+        return program if forced or self.needed[shape] > room else None
 
 
 def run(

@@ -47,6 +47,12 @@ class Region(NamedTuple):
             max(self.right, other.right),
         )
 
+    def common(self, other: Region) -> Region:
+        """What both hold; without pixels if that is nothing."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return Region(top, max(top, bottom), left, max(left, right))
+
     def cut(self, tile: torch.Tensor, wanted: Region) -> torch.Tensor:
         """The wanted part of a tile (1, C, h, w) that shows this region."""
         rows = slice(wanted.top - self.top, wanted.bottom - self.top)
@@ -216,14 +222,14 @@ class Picked(Local):
 
     def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
         """The picked pixels."""
-        tile = tiles[0]
+        tile = tiles[0].permute(0, 2, 3, 1)  # selecting is faster where channels lie together
         for dim, (low, high), places, start in zip(
-            (-2, -1), region.spans, self.places, self.needs(region)[::2], strict=True
+            (1, 2), region.spans, self.places, self.needs(region)[::2], strict=True
         ):
             part = places[low:high] - start
             if len(part) != tile.shape[dim] or not torch.equal(part, torch.arange(len(part))):
                 tile = tile.index_select(dim, part.to(tile.device))
-        return tile
+        return tile.permute(0, 3, 1, 2)
 
 
 class Shuffled(Local):

@@ -19,6 +19,7 @@ from util.images.read import Range, picture_of, value_limits
 from util.lazy import torch
 
 IN_MEMORY = "the image"  # in messages, where it has no file
+STRIP_PX = 2**22  # of a large image that become levels at once
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")  # PIL's modes
 
 
@@ -111,19 +112,71 @@ def values_like(
     return values.round().clip(*kept).astype(model.dtype)
 
 
+def levels_of(
+    image: torch.Tensor, model: Header, value_range: Range | None = None, aspect_ratio: float = 1.0
+) -> np.ndarray:
+    """(1, C, H, W) in [-1, 1] -> (H, W, C) as files hold it: `tensor2im` of grey and colours with 8
+    bits, else `values_like`."""
+    _, channels, height, width = image.shape
+    rows = STRIP_PX // width
+    if aspect_ratio == 1 and height > rows > 0:  # no second copy of a large one as floats
+        made = Levels(model, value_range)
+        for top in range(0, height, rows):
+            strip = image[:, :, top : top + rows]
+            made.write((top, top + strip.shape[2], 0, width), strip, (height, width))
+        return made.values
+    if model.dtype != "uint8" or channels not in (1, 3):
+        return values_like(image, model, value_range, aspect_ratio)
+    levels = tensor2im(image)
+    if aspect_ratio != 1:
+        levels = np.asarray(stretched(Image.fromarray(levels), aspect_ratio))
+    return levels if channels == 3 else levels[..., :1]
+
+
+class Levels:
+    """A picture that comes in parts, in the type of a file.
+
+    Args:
+        model, value_range: as of `levels_of`.
+    """
+
+    def __init__(self, model: Header, value_range: Range | None) -> None:
+        self.model, self.value_range = model, value_range
+        self.values: np.ndarray | None = None  # (H, W, C), from the first part on
+
+    def write(
+        self, region: tuple[int, int, int, int], part: torch.Tensor, size: tuple[int, int]
+    ) -> None:
+        """Take a part.
+
+        Args:
+            region: (top, bottom, left, right) px.
+            part: (1, C, h, w) in [-1, 1].
+            size: (H, W) px of the picture.
+        """
+        levels, (top, bottom, left, right) = levels_of(part, self.model, self.value_range), region
+        if self.values is None:
+            self.values = np.empty((*size, levels.shape[-1]), levels.dtype)
+        self.values[top:bottom, left:right] = levels
+
+
 class Given(NamedTuple):
     """An image in memory, as networks take it.
 
     Args:
-        images: pictures, or tensors (C, H, W) in [-1, 1].
-        back: makes of translations, (N, C, H, W) in [-1, 1], what was given.
+        images: a picture, or tensors (C, H, W) in [-1, 1].
+        back: makes of translations what was given: of a picture's (H, W, C) by `levels_of`, of
+            tensors (N, C, H, W) in [-1, 1].
+        header: of a picture.
     """
 
     images: list[Picture] | list[torch.Tensor]
-    back: Callable[[torch.Tensor], Any]
+    back: Callable[[Any], Any]
+    header: Header | None = None
 
 
 def taken(image: Any, channels: int, value_range: Range | None) -> Given:
+    """What somebody gives a `Translator`; UserError where that is no image."""
     if isinstance(image, torch.Tensor):
         return _taken_tensor(image, channels)
     if isinstance(image, np.ndarray):
@@ -169,13 +222,12 @@ def _taken_array(image: np.ndarray, channels: int, value_range: Range | None) ->
     header = Header(size, count, image.dtype.name, alpha=alpha, deep=deep)
     picture = picture_of(IN_MEMORY, values, header, channels, value_range)
 
-    def back(made: torch.Tensor) -> np.ndarray:
-        result = values_like(made, header, value_range)
+    def back(result: np.ndarray) -> np.ndarray:
         if alpha:
             result = np.concatenate([result, values[..., -1:]], axis=2)
         return result[..., 0] if image.ndim == 2 and result.shape[2] == 1 else result
 
-    return Given([picture], back)
+    return Given([picture], back, header)
 
 
 def _taken_pil(image: Image.Image, channels: int, value_range: Range | None) -> Given:
@@ -190,7 +242,7 @@ def _taken_pil(image: Image.Image, channels: int, value_range: Range | None) -> 
     array = np.asarray(plain if plain.mode == mode else plain.convert(mode))
     given = _taken_array(array, channels, value_range)
 
-    def back(made: torch.Tensor) -> Image.Image:
+    def back(made: np.ndarray) -> Image.Image:
         result = given.back(made)
         if result.ndim == 3 and result.shape[2] == 1:
             result = result[..., 0]

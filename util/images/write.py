@@ -15,11 +15,10 @@ from PIL import Image
 
 from util import atomic
 from util.errors import UserError, warn
-from util.images.convert import png_bytes, save_image, stretched, tensor2im, values_like
+from util.images.convert import levels_of, png_bytes, save_image, tensor2im
 from util.images.formats import format_named, written_extensions
 from util.images.header import Header, read_header
-from util.images.picture import Picture
-from util.images.read import Range, decode_picture
+from util.images.read import Range, decode_stored
 from util.lazy import torch
 
 EIGHT_BITS = Header((0, 0), 3)
@@ -96,7 +95,7 @@ def result_extensions() -> tuple[str, ...]:
 
 
 def encode_values(
-    image: torch.Tensor,
+    image: torch.Tensor | np.ndarray,
     name: str,
     model: Header = EIGHT_BITS,
     value_range: Range | None = None,
@@ -109,7 +108,7 @@ def encode_values(
     file's format if results are written in it (`Format.written`: TIFF and .npy).
 
     Args:
-        image: (1, C, H, W) in [-1, 1].
+        image: (1, C, H, W) in [-1, 1]; or (H, W, C) by `levels_of`, which is not stretched.
         name: for messages.
         model: what the other file held.
         value_range: as in `read_picture`.
@@ -118,46 +117,51 @@ def encode_values(
 
     Returns: the extension, e.g. ".png", and the content of the file.
     """
-    channels, own = image.shape[1], format_named(model.kind)
+    is_made = isinstance(image, np.ndarray)
+    channels, own = image.shape[-1 if is_made else 1], format_named(model.kind)
     fits_png = channels in (1, 3) or (model.alpha and channels in (2, 4))
     if encoding:
         encoding.check(name, model, channels)
-    elif own.written or not fits_png or model.dtype not in ("uint8", "uint16"):
-        values = values_like(image, model, value_range, aspect_ratio)
+    values = image if is_made else levels_of(image, model, value_range, aspect_ratio)
+    if not encoding and (own.written or not fits_png or model.dtype not in ("uint8", "uint16")):
         own = own if own.written else format_named("tiff")
         return own.written, own.encode(values, model)
-    else:
-        encoding = Encoding("png")
-    if model.dtype == "uint8" and channels in (1, 3):
-        levels = np.asarray(stretched(Image.fromarray(tensor2im(image)), aspect_ratio))
-        values = levels if channels == 3 else levels[..., :1]
-    else:
-        values = values_like(image, model, value_range, aspect_ratio)
+    encoding = encoding or Encoding("png")
     return f".{encoding.kind}", encoding.encode(values)
 
 
 def encode_like(
-    image: torch.Tensor,
+    image: torch.Tensor | np.ndarray,
     data: bytes,
     name: str,
     value_range: Range | None = None,
     encoding: Encoding | None = None,
 ) -> tuple[str, bytes]:
-    """`encode_values` of an image (1, C, H, W), with the opacity of the file that it is made of.
+    """`encode_values` of an image, with the opacity of the file that it is made of.
 
     Args:
         data: that file; name: of it, for messages.
     """
     header = read_header(name, data)
-    if header.alpha and image.shape[1] in (1, 3):
+    values = image if isinstance(image, np.ndarray) else levels_of(image, header, value_range)
+    if header.alpha and values.shape[-1] in (1, 3):
         if encoding and encoding.kind == "jpg":
             warn(f"{name}: JPEG has no opacity; png and webp have")
         else:
-            both = decode_picture(name, data, header.channels, value_range)
-            alpha = Picture(both.values[..., -1:]).tensor()[None] * 2 - 1
-            image = torch.cat([image, alpha.to(image)], 1)
-            header = replace(header, channels=image.shape[1])
-    return encode_values(image, name, header, value_range, encoding=encoding)
+            values = np.concatenate([values, stored_alpha(name, data, header)], axis=2)
+            header = replace(header, channels=values.shape[-1])
+    return encode_values(values, name, header, value_range, encoding=encoding)
+
+
+def stored_alpha(name: str, data: bytes, header: Header) -> np.ndarray:
+    """(H, W, 1), the opacity that an image file holds, upright and in the file's type."""
+
+    def last_channel(image: np.ndarray | Image.Image) -> np.ndarray:
+        if isinstance(image, Image.Image):
+            image = np.asarray(image.convert("LA" if header.channels == 2 else "RGBA"))
+        return image[..., -1:]
+
+    return decode_stored(name, data, last_channel).values
 
 
 def save_values(image: torch.Tensor, path: Path, *how: Any) -> Path:
