@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import glob
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -46,9 +45,9 @@ from util.images.convert import IN_MEMORY, Levels, levels_of, taken
 from util.images.header import Header, read_header
 from util.images.picture import Picture, in_range
 from util.images.read import decode_picture, range_of, read_bytes
-from util.images.write import Encoding, encode_like, result_extensions
+from util.images.write import Encoding, encode_like
 from util.lazy import torch
-from util.results.stems import unique_stems
+from util.results.jobs import Job, is_made, jobs_of
 from util.seed import mix
 
 if TYPE_CHECKING:
@@ -215,24 +214,6 @@ def _typed(flag: str, value: Any) -> list[str]:
     return [f"--{flag}", *map(str, values)]
 
 
-class Job(NamedTuple):
-    """An image file to translate.
-
-    Args:
-        source: the file, or "-" for standard input.
-        target: the file to write, without its extension.
-        encoding: of the target; None: as the source.
-        place: among all images.
-        ending: of the target, as somebody typed it; empty: as the format has it.
-    """
-
-    source: str
-    target: Path
-    encoding: Encoding | None
-    place: int
-    ending: str = ""
-
-
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
     """Translate files; returns the exit code: 1 if some could not be read."""
@@ -248,8 +229,8 @@ def main(argv: list[str] | None = None) -> int:
         if opt.output == "-":
             out.write(_translated_bytes(translator, options.images, encoding))
             return 0
-        jobs = list(_jobs(options.images, Path(opt.output), encoding))
-        left = [job for job in jobs if not (opt.skip_existing and _is_made(job))]
+        jobs = list(jobs_of(options.images, Path(opt.output), encoding, _listed))
+        left = [job for job in jobs if not (opt.skip_existing and is_made(job))]
         if len(left) < len(jobs):
             say(f"{len(jobs) - len(left)} of {len(jobs)} images are translated already")
         for job in left[:1]:  # what does not fit ends here
@@ -267,55 +248,12 @@ def _translated_bytes(
     return _translated(translator, Job(images[0], Path(), encoding, 0))[1]
 
 
-def _jobs(images: list[str], output: Path, encoding: Encoding | None) -> Iterator[Job]:
-    """What there is to do, in order.
-
-    Raises:
-        UserError: an image is not there, or the output is no place for the images.
-    """
-    found = [(file, root) for given in images for file, root in _files(given)]
-    single = len(found) == 1 and not found[0][1] and output.suffix and not output.is_dir()
-    if single:
-        kind = output.suffix.lower().lstrip(".")
-        if encoding is None and kind in ("png", "jpg", "jpeg", "webp"):
-            encoding = Encoding.of(kind)
-        yield Job(found[0][0], output.with_suffix(""), encoding, 0, output.suffix)
-        return
-    if output.exists() and not output.is_dir():
-        raise UserError(f"-o {output}: there already, and neither a picture nor a folder")
-    if output.suffix.lower() in result_extensions() or output.is_file():
-        raise UserError(f"-o {output}: a file for {len(found)} images; give a folder")
-    for root in {root for _, root in found if root}:
-        if output.resolve().is_relative_to(Path(root).resolve()):
-            raise UserError(
-                f"-o {output}: inside {root}, which is read: the next call would translate its "
-                "own results; give another folder"
-            )
-    stem_of = unique_stems(sorted({root for _, root in found if root}))
-    for place, (file, _) in enumerate(found):
-        yield Job(file, output / stem_of(file), encoding, place)
-
-
-def _files(given: str) -> Iterator[tuple[str, str]]:
-    """(file, the folder that it was found in, or empty) of one argument."""
-    if os.path.isdir(given):
-        listing = list_images(given)
-        for line in listing.describe_left_out():
-            warn(f"{given}: {line}")
-        if not listing.images:
-            raise UserError(f"{given}: no image in it")
-        yield from ((file, given) for file in listing.images)
-    elif given == "-" or os.path.isfile(given):
-        yield given, ""
-    elif matches := sorted(glob.glob(given, recursive=True)):
-        yield from ((file, "") for file in matches if os.path.isfile(file))
-    else:
-        raise UserError(f"{given}: no such file or folder, and no pattern that finds one")
-
-
-def _is_made(job: Job) -> bool:
-    endings = (f".{job.encoding.kind}",) if job.encoding else result_extensions()
-    return any(job.target.with_name(job.target.name + ending).is_file() for ending in endings)
+def _listed(folder: str) -> list[str]:
+    """The images below a folder; what else is there is told."""
+    listing = list_images(folder)
+    for line in listing.describe_left_out():
+        warn(f"{folder}: {line}")
+    return listing.images
 
 
 @begun()
