@@ -26,9 +26,11 @@ def _browser() -> Any:
 
 
 @contextlib.contextmanager
-def open_page(path: Path, width: int = 1100, height: int = 800, dark: bool = False) -> Iterator:
-    """A file in headless chromium, as playwright's page. `page.errors` holds what the console
-    complained of, `page.requests` the addresses that were asked for, from the first on."""
+def open_page(
+    place: Path | str, width: int = 1100, height: int = 800, dark: bool = False
+) -> Iterator:
+    """A file or an address in headless chromium, as playwright's page. `page.errors` holds what the
+    console complained of, `page.requests` the addresses that were asked for, from the first on."""
     if CHROMIUM is None:
         pytest.skip("no chromium here (Debian: apt install chromium)")
     scheme: Any = "dark" if dark else "light"
@@ -38,6 +40,6 @@ def open_page(path: Path, width: int = 1100, height: int = 800, dark: bool = Fal
     page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.on("request", lambda request: page.requests.append(request.url))
-    page.goto(path.resolve().as_uri())
+    page.goto(place.resolve().as_uri() if isinstance(place, Path) else place)
     yield page
     page.close()

@@ -26,6 +26,7 @@ UTIL = {
     "training_page": {"images", "labels"},
     "results": {"images", "labels"},
     "downloads": {"images", "checkpoints"},
+    "serving": {"images", "results"},
     "training": {"images", "labels", "checkpoints", "trackers", "metrics", "training_page"},
 }
 BELOW = {  # top room -> rooms of util that it may import, besides the ground

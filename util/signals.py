@@ -105,6 +105,37 @@ def _handling(handlers: dict[int, Callable]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def finishing(stop: Callable[[], None], what: str) -> Iterator[None]:
+    """While it is entered, the first signal calls `stop`, which is to let the work come to its end,
+    and the second ends the process.
+
+    Args:
+        what: is done before the end, e.g. "finishing the last image".
+
+    Raises:
+        Stopped: on leaving, if a signal has come.
+    """
+    noted: list[str] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if noted:
+            end_at_once(EXIT_CODES[name])
+        noted.append(name)
+        if name == "SIGHUP":
+            _leave_terminal()
+        stop()
+        _write(f"\n{name}: {what}; once more to stop at once\n")
+
+    there = [getattr(signal, name) for name in EXIT_CODES if hasattr(signal, name)]
+    heard = [n for n in there if signal.getsignal(n) is not signal.SIG_IGN]
+    with _handling(dict.fromkeys(heard, note)):
+        yield
+    if noted:
+        raise errors.Stopped(f"stopped by {noted[0]}", EXIT_CODES[noted[0]])
+
+
 class SignalHandler:
     """While it is entered, SIGINT, SIGTERM and SIGHUP set `exit_code`, and SIGUSR1 `save`: the
     training finishes its step, and saves. Where there is nothing to save yet, before the training

@@ -57,6 +57,23 @@ def test_any_command_ends_in_one_line(capsys, name, code, wrapped):
     assert signal.getsignal(getattr(signal, name)) == before
 
 
+@pytest.mark.parametrize(("name", "code"), CODES)
+def test_a_command_that_finishes_its_work_ends_after_it(capfd, name, code):
+    done = []
+
+    @one_line_errors
+    def main(argv=None):
+        with signals.finishing(lambda: done.append("asked"), "answering"):
+            send(name)
+            done.append("answered")
+        done.append("never")
+
+    assert main([]) == code
+    assert done == ["asked", "answered"]
+    said = capfd.readouterr()
+    assert f"{name}: answering; once more" in said.err and f"stopped by {name}\n" in said.out
+
+
 def test_what_a_user_can_mend_is_told_all_the_same():
     with pytest.raises(UserError, match="no such file"), signals.interruptible():
         try:

@@ -104,9 +104,13 @@ def looks_cut_off(path: str) -> bool:
         return format_of(path, start).is_cut_off(file.read())
 
 
-def _too_large(path: str, size: str) -> BadImage:
+class TooLarge(BadImage):
+    """A file that would unpack to more than is decoded."""
+
+
+def _too_large(path: str, size: str) -> TooLarge:
     limit = f"more than {MAX_PIXELS // 10**6} million pixels, or 1 GiB, are not decoded"
-    return BadImage(path, f"{size}: {limit}", "scale the image down, or cut it into tiles")
+    return TooLarge(path, f"{size}: {limit}", "scale the image down, or cut it into tiles")
 
 
 def _reason(file: BinaryIO, error: Exception) -> str:

@@ -18,6 +18,7 @@ class NpyFormat(Format):
 
     kind = "npy"
     extensions = (".npy",)
+    signatures = (b"\x93NUMPY",)
     written = ".npy"
 
     def header(self, file: BinaryIO) -> Header:

@@ -89,7 +89,7 @@ function comparison(view) {
   pointing(stage, () => stage, view, ([x], by, event) =>
     event.shiftKey ? view.move(...by) : cut(100 * x));
   const show = (...shown) => shown.forEach(({ src, label }, i) => {
-    images[i].hidden = !src;
+    Object.assign(images[i], { hidden: !src, alt: label });
     if (src) images[i].src = src;
     tags[i].textContent = label;
   });

@@ -1,0 +1,1 @@
+"""Trained networks for a browser and for other programs: a page, uploads, their queue."""
