@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 
 from data.image_folder import list_images, subfolders
-from data.pair_rules import Rule, suggest
+from data.pair_rules import Rule, example, suggest, suggest_within
 from data.pairs import KNOWN_PHASES, stem_key
 from util.errors import BadImage
 from util.images.header import read_header
@@ -72,11 +72,43 @@ def likely_modes(root: str, phase: str) -> dict[str, str]:
             found["aligned"] = why
         else:
             found["unaligned"] = f"{folders[0]} and {folders[1]} hold no pairs, by their names"
+    if together and not found and not near_names(root, phase):
+        if why := why_pairs_within(os.path.join(root, phase), together):
+            found["aligned"] = why
     if together and not found:
         found["colorization"] = f"{os.path.join(root, phase)} holds single images"
     if not found and os.path.isdir(root) and list_images(root).images:
         found["single"] = f"{root} holds images, and no folder named for --phase {phase}"
     return found
+
+
+def why_pairs_within(folder: str, paths: list[str]) -> str:
+    """Why single images in a folder, in its sub-folders too, are pairs; empty if they do not seem
+    to be.
+
+    Args:
+        paths: the images, which are not A|B side by side.
+    """
+    if inner := inner_domains(folder, paths):
+        return f"{inner[0][0]} and {inner[0][1]} hold A and B"
+    rule = suggest_within(paths, folder)
+    if rule is None:
+        return ""
+    names = example(rule, paths, folder, paths, folder)
+    return f"{folder} holds pairs by their names, as {names}, by --pairs '{rule}'"
+
+
+def inner_domains(folder: str, paths: list[str]) -> list[Folders]:
+    """The folders of A and of B, in each sub-folder of a class, that hold nearly all images of a
+    folder: cat/A and cat/B, dog/A and dog/B; none if they lie otherwise."""
+    if two := two_domains(folder):
+        return [two]
+    found = []
+    for outer in sorted({os.path.dirname(os.path.dirname(path)) for path in paths}):
+        two = two_domains(outer) if outer.startswith(os.path.join(folder, "")) else None
+        found += [two] * bool(two)
+    inside = [path for path in paths if any(os.path.dirname(path) in two for two in found)]
+    return found if len(inside) >= MOSTLY * max(1, len(paths)) else []
 
 
 def why_pairs(A_folder: str, B_folder: str) -> str:
@@ -94,9 +126,22 @@ def why_pairs(A_folder: str, B_folder: str) -> str:
         len(both) >= MOSTLY * most and _same_sizes([(A[key], B[key]) for key in both])
     )):  # fmt: skip
         same = "the same names" if len(both) == most else "mostly the same names"
-        return f"{where} hold {same}"
+        return f"{where} hold {same}{_doubt(both)}"
     rule = near_rule(A_folder, B_folder)
-    return f"{where} hold names that nearly match, by --pairs '{rule}'" if rule else ""
+    if rule is None:
+        return ""
+    names = sorted(rule.keys("A", paths[0], A_folder))
+    return f"{where} hold names that nearly match, by --pairs '{rule}'{_doubt(names)}"
+
+
+def _doubt(names: list[str]) -> str:
+    """The other reading of two folders whose names only count."""
+    if _telling(names):
+        return ""
+    return (
+        ", which only count; if image 1 of A is not that of B, they are two sets: --dataset_mode "
+        "unaligned, as of --model cycle_gan"
+    )
 
 
 def near_rule(A_folder: str, B_folder: str) -> Rule | None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from util.errors import UserError
 
 SIDE_BY_SIDE = "side_by_side"  # of --pairs: one file holds A|B, whatever it looks like
+NEARLY_ALL = 0.9  # of one folder's images, which may be other pictures with names of a form
+ENDS, STARTS = r".*[^\W_]([-_. ][^\W\d_]+)", r"([^\W\d_]+[-_. ])[^\W_].*"  # _in, in_
+PAIR_WORDS = {("a", "b"), ("in", "out"), ("input", "output"), ("input", "target"), ("x", "y"),
+              ("source", "target"), ("dst", "src"), ("src", "tgt")}  # fmt: skip
 ACCEPTED = (
     "accepted: a CSV file of two columns, A and B, and maybe a third, phase; or a rule for names, "
     "A before the colon and B behind, each with one star, as '*_in:*_out' or '*:*'; or "
@@ -84,11 +89,32 @@ def suggest(A_paths: list[str], A_folder: str, B_paths: list[str], B_folder: str
     return best if 2 * common(best) > most else None
 
 
+def suggest_within(paths: list[str], folder: str) -> Rule | None:
+    """The rule by which nearly all images of one folder are pairs: 1_in.png and 1_out.png, or
+    in_1.png and out_1.png; None if there is none. Where names begin alike in two ways, as cat.1 and
+    dog.1, these are rather classes, unless the words are those of pairs."""
+    stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
+    for form, rule_of in (
+        (ENDS, lambda ends: Rule(after=ends)),
+        (STARTS, lambda starts: Rule(before=starts)),
+    ):
+        affixes = Counter(found[1] for stem in stems if (found := re.fullmatch(form, stem)))
+        two = sorted(affix for affix, _ in affixes.most_common(2))
+        words = tuple(affix.strip("-_. ").casefold() for affix in two)
+        if len(two) < 2 or words[0] == words[1] or (form == STARTS and words not in PAIR_WORDS):
+            continue
+        rule = rule_of((two[0], two[1]))
+        pairs = rule.keys("A", paths, folder) & rule.keys("B", paths, folder)
+        if 2 * len(pairs) >= NEARLY_ALL * len(paths):
+            return rule
+    return None
+
+
 def example(rule: Rule, A: Iterable[str], A_folder: str, B: Iterable[str], B_folder: str) -> str:
     """The names of two partners, `IMG_1.JPG and img_1.jpg`."""
-    by_key = {rule.key("A", path, A_folder): path for path in A}
-    partners = ((by_key.get(rule.key("B", path, B_folder)), path) for path in B)
-    A_path, B_path = next((a, b) for a, b in partners if a is not None)
+    by_key = {key: path for path in A if (key := rule.key("A", path, A_folder)) is not None}
+    keys = ((rule.key("B", path, B_folder), path) for path in B)
+    A_path, B_path = next((by_key[key], path) for key, path in keys if key in by_key)
     return f"{os.path.relpath(A_path, A_folder)} and {os.path.relpath(B_path, B_folder)}"
 
 

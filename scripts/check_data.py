@@ -8,14 +8,17 @@ missing partners, sizes that do not fit, names that are there twice, empty folde
 than the mode's. Without --dataset_mode it tells which one fits. train.py does the same at its
 start, reading headers only. All flags of train.py are taken too, e.g. --preprocess none.
 
-Exit code: 0 if nothing is wrong, 2 otherwise.
+Exit code: 0 if nothing is wrong, 2 otherwise, 1 if the report could not be written.
 """
 
 import argparse
+import contextlib
 import itertools
+import logging
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,22 +33,25 @@ from data.check import Findings, doubts, look_at, refuse_mixed_sizes
 from data.image_folder import list_images
 from data.label_maps import ToClasses
 from data.layout import (
+    are_pairs,
     domain_folders,
     likely_modes,
     near_names,
     near_rule,
     undivided,
 )
+from data.pair_rules import suggest_within
 from data.pairs import KNOWN_PHASES
 from models.generators import GENERATORS, check_image_sizes
 from options.train_options import TrainOptions
+from scripts.tool import reports
 from util.atomic import check_readable, own_folder
-from util.errors import BadImage, UserError, one_line_errors, say, shown
+from util.errors import BadImage, UserError, log, one_line_errors, say, shown
 from util.images.convert import save_image, tensor2im
 from util.images.read import load_image
 from util.labels.colours import coloured, legend
 from util.machine import cores
-from util.record import counted
+from util.record import command_line, counted
 from util.results.gallery import ResultPage
 
 THUMBNAILS = 24  # of a side of a phase
@@ -132,6 +138,7 @@ def thumbnail(dataset: BaseDataset, path: str, side: str, file: Path) -> bool:
     return True
 
 
+@reports
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
     """Check; returns the exit code."""
@@ -171,7 +178,8 @@ def check_phase(
         say(f"{what}{shown(error)}")
         wrong += 1
         try:
-            dataset, opt = open_dataset(args.dataroot, mode, phase, more, "skip")
+            with without(str(error)):
+                dataset, opt = open_dataset(args.dataroot, mode, phase, more, "skip")
         except UserError:
             return wrong
     workers = 0 if args.quick else cores()
@@ -191,6 +199,21 @@ def check_phase(
     return wrong + tell(what, found, dataset, mode)
 
 
+@contextlib.contextmanager
+def without(told: str) -> Iterator[None]:
+    """While it is entered, what a message begins with is not said once more."""
+    begins = shown(told).partition("; ")[0]
+
+    def is_new(record: logging.LogRecord) -> bool:
+        return not shown(record.getMessage()).startswith(begins)
+
+    log.addFilter(is_new)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_new)
+
+
 def guess(root: str, phases: list[str]) -> str:
     """The likeliest `--dataset_mode`, said with the reason."""
     check_readable(root, "--dataroot")
@@ -206,10 +229,19 @@ def guess(root: str, phases: list[str]) -> str:
 
 
 def rule_for(root: str, phases: list[str]) -> list[str]:
-    """`--pairs` and the rule by which names of A and B are those of pairs, if they need one."""
-    folders = domain_folders(root, phases[0])
-    rule = near_rule(*folders) if folders else None
-    return ["--pairs", str(rule)] if rule else []
+    """`--pairs` and the rule by which names of A and B are those of pairs, if they need one; said,
+    since train.py needs it too."""
+    folders, together = domain_folders(root, phases[0]), os.path.join(root, phases[0])
+    if folders:
+        rule = near_rule(*folders)
+    else:
+        paths = list_images(together).images if os.path.isdir(together) else []
+        rule = None if are_pairs(together) else suggest_within(paths, together)
+    if rule is None:
+        return []
+    flags = {"dataroot": root, "name": "NAME", "model": "pix2pix", "pairs": rule}
+    say(f"train.py and test.py need the rule: {command_line(['python', 'train.py'], flags)}")
+    return ["--pairs", str(rule)]
 
 
 def misnamed(root: str) -> str:
@@ -233,7 +265,8 @@ def tell(what: str, found: Findings, dataset: BaseDataset, mode: str) -> int:
     """Print what is in the files of a phase. Returns: how many are at fault."""
     files = dataset.checked_files()
     for side, paths in files.items():
-        say(f"{what}{len(paths)} images{' of ' + side if len(files) > 1 else ''}")
+        of_side = f" of {side}" if len(files) > 1 else ""
+        say(f"{what}{counted(len(paths), 'image')}{of_side}")
         names = Counter(Path(path).stem for path in paths)
         if twice := [name for name, count in names.items() if count > 1]:
             names = ", ".join(map(shown, twice[:5]))

@@ -16,6 +16,7 @@ import _root
 import train
 from options.runs import run_or_file
 from options.saved import FILE, file_of, load_config
+from scripts.tool import reports
 from util.atomic import check_readable
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_state_dict, published
@@ -44,6 +45,7 @@ def progress(run_dir: Path) -> str:
     return units[0].describe()
 
 
+@reports
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
     """Train anew; returns the exit code, 1 if the weights differ."""

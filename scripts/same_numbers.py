@@ -21,7 +21,7 @@ from pathlib import Path
 from _root import ROOT
 
 import models
-from scripts.tool import ToolParser
+from scripts.tool import ToolParser, reports
 from util.checkpoints.weights import load_state_dict
 from util.errors import UserError, begun, one_line_errors, say
 
@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+@reports
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
     """Compare; returns the exit code."""

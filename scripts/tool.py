@@ -13,7 +13,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from util import atomic
-from util.errors import CANNOT_WRITE, BadImage, OneLineParser, UserError, begun, did_you_mean
+from util.errors import (
+    CANNOT_WRITE,
+    BadImage,
+    OneLineParser,
+    UserError,
+    begun,
+    did_you_mean,
+    lost_streams,
+)
 from util.images.header import Header, read_header
 from util.machine import cores
 from util.signals import leave_to_parent
@@ -41,6 +49,18 @@ class ToolParser(OneLineParser):
             near = did_you_mean(unknown[0], self._option_string_actions)
             self.error(f"{unknown[0]}: no such flag{near}")
         return args
+
+
+def reports(main: Callable[..., int]) -> Callable[..., int]:
+    """Decorate a command whose work is what it prints: where that could not be written, on a full
+    disk or to a reader that has gone away, its exit code is not 0."""
+
+    @functools.wraps(main)
+    def told(argv: list[str] | None = None) -> int:
+        code = main(argv)
+        return code or int(1 in lost_streams)
+
+    return told
 
 
 def refuse_inside(out: str | Path, folder: str | Path, flag: str) -> None:

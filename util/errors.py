@@ -239,16 +239,16 @@ class _Lasting(io.FileIO):
         except OSError as error:
             number = self.fileno()
             _to_nowhere(number)
-            _lost.add(number)
+            lost_streams.add(number)
             reader_left = error.errno in (errno.EPIPE, errno.EIO)
-            if not reader_left and len(_lost) == 1:  # else there is nobody to tell
+            if not reader_left and len(lost_streams) == 1:  # else there is nobody to tell
                 told = f"{STREAMS[number]} cannot be written ({error.strerror}); going on without"
                 _log(logging.WARNING if number == 1 else logging.INFO, told)
             return len(data)
 
 
 STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
-_lost: set[int] = set()  # those that could not be written
+lost_streams: set[int] = set()  # those that could not be written
 
 
 def keep_streams() -> None:

@@ -45,6 +45,7 @@ from util.errors import (
     UserError,
     begun,
     choose,
+    lost_streams,
     one_line_errors,
     say,
     warn,
@@ -329,7 +330,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     if args.list:
         say("\n".join(source.names()))
-        return 0
+        return int(1 in lost_streams)
     source.get(args.out or Path("checkpoints" if args.model else "datasets"), args.name)
     return 0
 
