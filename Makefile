@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet
-TEST_WORKERS ?= 2
+# More than two cores: tests that wait for processes and servers leave room for others.
+TEST_WORKERS ?= 3
 
-.PHONY: help setup demo demo-style test lint bench
+.PHONY: help setup demo demo-style test test-thorough lint bench
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +37,11 @@ demo: setup ## build demo data, train pix2pix for two minutes, test it, say wher
 demo-style: setup ## paint a photograph as stained glass; PERCEPTUAL_WEIGHTS=FILE for real weights
 	$(PY) scripts/demo_style.py
 
-test: $(VENV)/.installed-dev ## the whole test suite
+test: $(VENV)/.installed-dev ## the test suite, in four minutes on two cores
 	$(PY) -m pytest -n $(TEST_WORKERS)
+
+test-thorough: $(VENV)/.installed-dev ## what takes seconds each: tests/thorough.txt
+	$(PY) -m pytest -n $(TEST_WORKERS) -m thorough
 
 lint: $(VENV)/.installed-dev ## style and mistakes
 	$(PY) -m ruff check .

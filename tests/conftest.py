@@ -1,7 +1,32 @@
 import signal
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 import torch
+
+THOROUGH = [
+    f"tests/{line}"
+    for line in (Path(__file__).parent / "thorough.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what thorough.txt lists, where the whole suite is asked for: who names a file or a test
+    wants all of it. A line that names no test is a mistake."""
+    asked = {(config.invocation_params.dir / name).resolve() for name in config.args}
+    if not asked <= {config.rootpath, config.rootpath / "tests"}:
+        return
+    found = set()
+    for item in items:
+        lines = {line for line in THOROUGH if fnmatchcase(item.nodeid, line)}
+        if lines:
+            item.add_marker("thorough")
+            found |= lines
+    if lost := sorted(set(THOROUGH) - found):
+        raise pytest.UsageError(f"tests/thorough.txt: no such test: {', '.join(lost)}")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,5 +1,6 @@
 """Tiny data sets and runs for the tests."""
 
+import atexit
 import contextlib
 import functools
 import importlib.util
@@ -10,7 +11,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -111,6 +113,31 @@ def make_data(root: Path, mode: str) -> Path:
 def train(*argv: str | Path, expect: int = 0) -> None:
     """train.py in this process, from the present folder."""
     assert train_script.main([str(word) for word in argv]) == expect
+
+
+@functools.cache
+def _folder_with_a_run(data: str, make: Callable[[Path], object], argv: tuple[object, ...]) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="run"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with contextlib.chdir(folder):
+        make(Path(data))
+        train("--dataroot", data, *argv)
+    return folder
+
+
+def copy_of_a_run(data: str, make: Callable[[Path], object], *argv: object) -> Path:
+    """What train.py leaves in the present folder, trained once for all tests of this process.
+
+    Args:
+        data: the folder of the images.
+        make: writes them there.
+        argv: of train.py, besides --dataroot.
+
+    Returns: the present folder.
+    """
+    folder = _folder_with_a_run(data, make, argv)
+    subprocess.run(["cp", "-a", f"{folder}/.", "."], check=True)  # keeps hard links
+    return Path.cwd()
 
 
 def test(*argv: str | Path, expect: int = 0) -> None:

@@ -20,6 +20,7 @@ from data.workers import batches_of
 from tests.helpers import (
     ROOT,
     TINY,
+    copy_of_a_run,
     environment,
     loaded_pictures,
     make_aligned,
@@ -40,10 +41,9 @@ NASTY = ["a b", "it's \"quoted\"", "<script>alert(1)<∕script>", '"><img onerro
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained():
     """A run `p` of pix2pix with a small resnet."""
-    run_train("--dataroot", make_aligned(tmp_path / "pairs"), *RESNET, *ONE_EPOCH)
-    return tmp_path
+    return copy_of_a_run("pairs", make_aligned, *RESNET, *ONE_EPOCH)
 
 
 def results(root: Path, phase: str = "test_latest") -> Path:

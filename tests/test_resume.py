@@ -20,6 +20,7 @@ from options.train_options import TrainOptions
 from tests.helpers import (
     ROOT,
     TINY,
+    copy_of_a_run,
     make_aligned,
     make_data,
     metrics,
@@ -81,9 +82,13 @@ def stop_at(monkeypatch, step: int) -> None:
     monkeypatch.setattr(Pix2PixModel, "set_input", set_input)
 
 
+def five_pairs(folder: Path) -> Path:
+    return make_aligned(folder, 5)
+
+
 @pytest.fixture
 def pairs(tmp_path):
-    return ["--dataroot", make_aligned(tmp_path / "pairs", 5)]
+    return ["--dataroot", five_pairs(tmp_path / "pairs")]
 
 
 @pytest.mark.parametrize(("model", "images_seen"), [
@@ -279,9 +284,9 @@ class TestKillInsideSaving:
 
 
 @pytest.fixture
-def finished(tmp_path, pairs):
+def finished(tmp_path):
     """A run of two epochs with three checkpoints' worth of history."""
-    run_train(*pairs, *PIX2PIX, *epochs(2), "--name", "p", "--save_epoch_freq", 1)
+    copy_of_a_run("pairs", five_pairs, *PIX2PIX, *epochs(2), "--name", "p", "--save_epoch_freq", 1)
     return tmp_path / "checkpoints" / "p"
 
 

@@ -108,12 +108,13 @@ class Extractor(nn.Module):
     ) -> None:
         super().__init__()
         make, published = choose("perceptual_net", net, NETS)
-        with seeded(seed):
+        drawn = weights == "random"
+        with seeded(seed) if drawn else torch.device("meta"):  # numbers that a file brings
             features = make().features
         self.preprocess = choose("perceptual_input", preprocess, PREPROCESSES)()
         self.layers = {name: find_layer(net, features, name) for name in layers}
-        if weights != "random":
-            _fill(features, net, weights, published)
+        if not drawn:
+            _fill(features.to_empty(device="cpu"), net, weights, published)
         pool = choose("pooling", pooling, POOLINGS)
         last = max(self.layers.values(), default=-1)
         for index, module in enumerate(features):

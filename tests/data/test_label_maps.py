@@ -13,7 +13,7 @@ from PIL import Image
 import data
 from options import test_options
 from options.train_options import TrainOptions
-from tests.helpers import TINY, page_rows, photo, script
+from tests.helpers import TINY, copy_of_a_run, page_rows, photo, script
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.errors import UserError
@@ -303,14 +303,17 @@ def test_what_an_earlier_version_has_saved_still_parses(tmp_path):
     assert (opt.label_A, opt.label_B, opt.labels) == ("nearest", None, {})
 
 
+def maps_and_table(folder: Path) -> None:
+    make_maps(folder)
+    write_table(Path("t.txt"), "0 0 ground #0000ff\n3 1 road\n7 1\n255 void\n")
+
+
 @pytest.fixture
-def trained(tmp_path, monkeypatch):
+def trained():
     """A run `x`: maps of a table to photographs."""
-    monkeypatch.chdir(tmp_path)
-    make_maps(tmp_path / "D")
-    table = write_table(tmp_path / "t.txt", "0 0 ground #0000ff\n3 1 road\n7 1\n255 void\n")
-    run_train("--dataroot", tmp_path / "D", "--name", "x", *PIX2PIX, *ONE_EPOCH, "--label_A", table)
-    return tmp_path
+    return copy_of_a_run(
+        "D", maps_and_table, "--name", "x", *PIX2PIX, *ONE_EPOCH, "--label_A", "t.txt"
+    )
 
 
 def colours(path: Path) -> set[tuple[int, ...]]:
