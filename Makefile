@@ -27,7 +27,7 @@ $(VENV)/.installed: requirements.txt requirements-visdom.txt build-constraints.t
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements-huggingface.txt requirements-serve.txt \
-  requirements-trackers.txt $(VENV)/.installed
+  requirements-trackers.txt requirements-video.txt $(VENV)/.installed
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 

@@ -3,13 +3,15 @@
     python translate.py --name horse2zebra in.jpg -o out.png
     python translate.py --name horse2zebra photos/ "more/*.tif" -o translated/ --skip_existing
     python translate.py --name horse2zebra - -o - < in.png > out.png
+    python translate.py --name horse2zebra in.mp4 -o out.mp4 --steady
 
     from translate import Translator
     translator = Translator.load("checkpoints/horse2zebra")
     image = translator(image)
 
 The pictures are those of test.py in the images' own sizes (--preprocess keep), with their depth and
-opacity; sub-folders of a folder are kept. docs/from_python.md tells what a Translator takes.
+opacity; sub-folders of a folder are kept. docs/from_python.md tells what a Translator takes,
+docs/video.md what becomes of a video.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,20 +38,27 @@ from data.image_folder import list_images
 from models import create_model
 from models.base_model import BaseModel
 from models.compute.process import tune_process
-from models.translation import tile_model, translate_parts, translate_together
+from models.translation import (
+    hold_statistics,
+    tile_model,
+    translate_parts,
+    translate_together,
+)
 from options.test_options import TranslateOptions
-from util import atomic
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
 from util.images import lab
-from util.images.convert import IN_MEMORY, Levels, levels_of, taken
-from util.images.header import Header, read_header
+from util.images.convert import IN_MEMORY, Given, Levels, levels_of, taken
+from util.images.header import Header
 from util.images.picture import Picture, in_range
-from util.images.read import decode_picture, range_of, read_bytes
+from util.images.read import decode_picture, range_of
 from util.images.write import Encoding, encode_like
 from util.lazy import torch
+from util.results import work
 from util.results.jobs import Job, is_made, jobs_of
 from util.seed import mix
+from util.video.kinds import is_video
+from util.video.write import Encoding as VideoEncoding
 
 if TYPE_CHECKING:
     from models.tiles.local import Region
@@ -75,6 +85,7 @@ class Translator:
         side = oriented(opt.direction, "A", "B")[0]  # of the data, that it takes
         self.value_range = range_of(opt.value_range, side)
         self._lock = threading.Lock()
+        self._held = False  # see `steady`
 
     @classmethod
     def load(
@@ -133,10 +144,14 @@ class Translator:
         """
         if isinstance(image, (list, tuple)):
             return [self(each) for each in image]
-        given = taken(image, self.channels, self.value_range)
+        given = self.taken(image)
         if given.header is not None:
             return given.back(self.levels(given.images[0], given.header))
         return given.back(torch.cat([self.translate(each) for each in given.images]))
+
+    def taken(self, image: Any) -> Given:
+        """An image as a call takes it, as the network does."""
+        return taken(image, self.channels, self.value_range)
 
     def levels(
         self, picture: Picture, header: Header, name: str = IN_MEMORY, place: int = 0
@@ -147,7 +162,7 @@ class Translator:
         Args:
             name, place: see `translate`.
         """
-        made, seed = Levels(header, self.value_range), mix(self.opt.seed, place)
+        made, seed = Levels(header, self.value_range), self._seed(place)
         shape = (1, 1 if self.in_lab else self.channels, picture.height, picture.width)
 
         def read(region: Region) -> torch.Tensor:
@@ -177,8 +192,28 @@ class Translator:
         """`translate` of images of one size, at once; each as if it were alone."""
         samples = [self._sample(*one) for one in zip(images, names, strict=True)]
         with self._lock:
-            seeds = [mix(self.opt.seed, place)] * len(samples)
+            seeds = [self._seed(place)] * len(samples)
             return translate_together(self.model, samples, seeds, self.opt.direction)
+
+    def _seed(self, place: int) -> int:
+        return mix(self.opt.seed, 0 if self._held else place)
+
+    def steady(self, images: Iterable[Any]) -> str:
+        """From here on take all images by the norms' statistics of these, and with the same noise:
+        frames of one video do not flicker then. See docs/video.md.
+
+        Args:
+            images: some of the frames, as a call takes them, or as `decode` gives them.
+
+        Returns: what is held, in words.
+        """
+        samples = [self._sample(one, IN_MEMORY) for image in images for one in self._each(image)]
+        with self._lock:
+            self._held = True
+            return hold_statistics(self.model, samples, self._seed(0), self.opt.direction)
+
+    def _each(self, image: Any) -> list:
+        return [image] if isinstance(image, Picture) else self.taken(image).images
 
     def _sample(self, image: Picture | torch.Tensor, name: str) -> dict:
         values = image.tensor() if isinstance(image, Picture) else image.detach().cpu().float()
@@ -234,9 +269,13 @@ def main(argv: list[str] | None = None) -> int:
         if len(left) < len(jobs):
             say(f"{len(jobs) - len(left)} of {len(jobs)} images are translated already")
         for job in left[:1]:  # what does not fit ends here
-            with _told(job):
+            with work.told(job):
                 pass
-        return _translate_files(translator, left, opt.output)
+        videos = {job.ending: VideoEncoding.of(job.ending, opt.codec, opt.crf)
+                  for job in left if job.is_video}  # fmt: skip
+        if opt.steady:
+            work.steady_over(translator, [job for job in left if not job.is_video])
+        return _translate_files(translator, left, videos)
 
 
 def _translated_bytes(
@@ -245,63 +284,40 @@ def _translated_bytes(
     """The file of one image."""
     if len(images) > 1 or os.path.isdir(images[0]):
         raise UserError("-o -: it takes one image; for several give a folder: -o FOLDER")
-    return _translated(translator, Job(images[0], Path(), encoding, 0))[1]
+    return work.translated(translator, Job(images[0], Path(), encoding, 0))[1]
 
 
 def _listed(folder: str) -> list[str]:
-    """The images below a folder; what else is there is told."""
+    """The images and videos below a folder; what else is there is told."""
     listing = list_images(folder)
+    videos = [file for file in listing.files if is_video(file)]
+    listing.others -= Counter(Path(file).suffix.lower() for file in videos)
     for line in listing.describe_left_out():
         warn(f"{folder}: {line}")
-    return listing.images
+    return listing.images + videos
 
 
 @begun()
-def _translate_files(translator: Translator, jobs: list[Job], output: str) -> int:
+def _translate_files(
+    translator: Translator, jobs: list[Job], videos: dict[str, VideoEncoding]
+) -> int:
     """One after the other; returns the exit code."""
-    bad = 0
+    bad, opt = 0, translator.opt
     for job in tqdm(jobs, unit="img", dynamic_ncols=True, disable=None):
         try:
-            file = _translate_file(translator, job)
+            if job.is_video:
+                file = work.translate_video(translator, job, videos[job.ending], opt.steady)
+            else:
+                file = work.translate_image(translator, job)
         except BadImage as error:
             warn(f"{error}; left out")
             bad += 1
     if len(jobs) == 1 and not bad:
         say(f"written: {file}")
     else:
-        say(f"translated: {len(jobs) - bad} of {len(jobs)} images, in {output}")
+        what = "files" if videos else "images"
+        say(f"translated: {len(jobs) - bad} of {len(jobs)} {what}, in {opt.output}")
     return 1 if bad else 0
-
-
-def _translate_file(translator: Translator, job: Job) -> Path:
-    """Returns: the file that is written."""
-    extension, content = _translated(translator, job)
-    same = job.ending.lower().replace("jpeg", "jpg") == extension
-    file = job.target.with_name(job.target.name + (job.ending if same else extension))
-    with _told(job):
-        atomic.write(file, content, durable=False)
-    return file
-
-
-def _translated(translator: Translator, job: Job) -> tuple[str, bytes]:
-    """The extension of a result, and its content."""
-    data = sys.stdin.buffer.read() if job.source == "-" else read_bytes(job.source)
-    name = "standard input" if job.source == "-" else job.source
-    picture = translator.decode(data, name)
-    made = translator.levels(picture, read_header(name, data), name, job.place)
-    return translator.encode(made, data, name, job.encoding)
-
-
-@contextlib.contextmanager
-def _told(job: Job) -> Iterator[None]:
-    """With the folder of a job made; what the system refuses is one line."""
-    try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{job.target.parent}: cannot be written ({error.strerror}); give another -o"
-        ) from None
 
 
 if __name__ == "__main__":

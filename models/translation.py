@@ -14,7 +14,7 @@ from util.machine import is_out_of_memory
 from util.seed import mix, seed_everything
 
 Collate = Callable[[list[dict]], dict]  # from samples of one size to their batch
-compute = Lazy("models.compute.configure")
+compute, steady = Lazy("models.compute.configure"), Lazy("models.compute.steady")
 tiles, stream = Lazy("models.tiles.form"), Lazy("models.tiles.stream")
 
 
@@ -206,9 +206,7 @@ def translate_together(
     Args:
         samples, seeds: of each image.
     """
-    batch = {name: torch.stack([sample[name] for sample in samples])
-             if isinstance(value, torch.Tensor) else [sample[name] for sample in samples]
-             for name, value in samples[0].items()}  # fmt: skip
+    batch = _stacked(samples)
     with compute.image_noise(model.networks().values(), model.device) as noise:
         noise.seed(seeds)
         try:
@@ -226,6 +224,67 @@ def _made(model: Any, pictures: dict[str, torch.Tensor]) -> str:
     """The visual that is the translation."""
     known = model.translation_names
     return next(name for name in pictures if name in known or name.startswith("fake"))
+
+
+def hold_statistics(model: Any, samples: list[dict], seed: int, direction: str) -> str:
+    """From here on the norms take all images by the same statistics, those of some of them; see
+    `models.compute.steady`.
+
+    Args:
+        model: a BaseModel, set to test.
+        samples: uncollated, as of `translate_alone`; those of one size go through at once where
+            memory holds all of them.
+        seed: of their noise.
+
+    Returns: what is held now, in words.
+    """
+    nets = list(model.networks().values())
+    groups = [group for _, group in by_size([samples])]
+    if len(groups) > 1 or not _all_fit(model, samples):
+        groups = [[sample] for sample in samples]
+    with compute.image_noise(nets, model.device) as noise:
+
+        def run_of(group: list[dict]) -> Callable[[], None]:
+            def run() -> None:
+                noise.seed([seed] * len(group))
+                list(_translate_batch(model, _stacked(group), direction))
+
+            return run
+
+        count = steady.hold_statistics(nets, [run_of(group) for group in groups])
+    held = f"{count} norms by the statistics of {len(samples)} images"
+    return held if count else "norms by running statistics, which are the same for all"
+
+
+def _all_fit(model: Any, samples: list[dict]) -> bool:
+    """Whether there is memory for samples of one size in one batch, as far as is known.
+
+    Raises:
+        UserError: there is not enough for one of them.
+    """
+    shape = tuple(pad_batch(_stacked(samples[:1]), *model.accepted_sides)[0]["A"].shape)
+    room = tiles.Tiling().room(model.device)
+    try:
+        each = max(tiles.whole_bytes(tiles.record(net, shape)) for net in model.networks().values())
+    except UserError:  # it computes what cannot be written down
+        return False
+    if each > room:
+        raise UserError(
+            f"--steady: images of {shape[3]}x{shape[2]} px take {each / 2**30:.1f} GiB whole, as "
+            f"their statistics need, {room / 2**30:.1f} GiB may be taken; make them smaller, or "
+            "leave --steady out"
+        )
+    return len(samples) * each <= room
+
+
+def _stacked(samples: list[dict]) -> dict:
+    """A batch of uncollated samples of one size."""
+    return {
+        name: torch.stack([s[name] for s in samples])
+        if isinstance(value, torch.Tensor)
+        else [s[name] for s in samples]
+        for name, value in samples[0].items()
+    }
 
 
 def by_size(lists: Iterable[list[dict]]) -> Iterator[tuple[list[int], list[dict]]]:

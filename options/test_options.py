@@ -17,6 +17,7 @@ from util import distributed
 from util.checkpoints.weights import epoch_label, load_state_dict, saved_epochs, weights_path
 from util.direction import oriented
 from util.errors import UserError, say, warn
+from util.video import kinds
 
 
 class TestOptions(BaseOptions):
@@ -205,6 +206,12 @@ class TranslateOptions(TestOptions):
             "standard output")
         add("--skip_existing", life="call", action="store_true",
             help="leave out images that are translated already")
+        add("--steady", life="call", action="store_true",
+            help="for frames: norms by the statistics of a few of them, and the same noise for all")
+        add("--codec", life="call", default="auto", choices=("auto", *kinds.CODECS),
+            help="of videos; auto: what the ending usually holds")
+        add("--crf", life="call", type=types.non_negative_int,
+            help="quality of videos, 0 the best: by default 18 for h264, 20 hevc, 24 vp9 and av1")
         # fmt: on
 
     def common_parser(self) -> OptionParser:

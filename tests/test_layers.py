@@ -24,7 +24,8 @@ UTIL = {
     "trackers": set(),
     "metrics": {"images"},
     "training_page": {"images", "labels"},
-    "results": {"images", "labels"},
+    "video": {"images", "metrics"},
+    "results": {"images", "labels", "video"},
     "downloads": {"images", "checkpoints"},
     "serving": {"images", "results"},
     "training": {"images", "labels", "checkpoints", "trackers", "metrics", "training_page"},
@@ -32,7 +33,7 @@ UTIL = {
 BELOW = {  # top room -> rooms of util that it may import, besides the ground
     "models": {"images", "checkpoints"},
     "data": {"images", "labels"},
-    "options": {"images", "labels", "checkpoints", "trackers", "metrics"},
+    "options": {"images", "labels", "checkpoints", "trackers", "metrics", "video"},
 }
 BASE = {"models": "base_model", "data": "base_dataset"}
 # What options may know of models and data: the registries, and tables that flags choose from.

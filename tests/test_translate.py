@@ -1,10 +1,12 @@
 """translate.py and `Translator`: a trained network as a command and as a function of images."""
 
+import importlib
 import io
 import os
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -198,6 +200,49 @@ def test_one_file_patterns_formats_and_a_damaged_one(tmp_path, capsys):
     assert "photos_bad/x.png" in said.err and "translated: 2 of 3 images" in said.out
 
 
+def test_a_video_is_translated_frame_by_frame(tmp_path, capsys):
+    """And a run that was stopped goes on; a damaged one is left out."""
+    clips = needed_clips()
+    frames = clips.pan(4)
+    Path("clips").mkdir(exist_ok=True)
+    clips.write_clip(Path("clips/b.mkv"), frames, sound=True)
+    photo(3, (45, 37)).save("clips/a.png")
+    run("--name", "pix", "clips/b.mkv", "-o", tmp_path / "b.MKV", "--codec", "ffv1")
+    translator = Translator.load("checkpoints/pix", device="cpu")
+    made = clips.read_clip(tmp_path / "b.MKV")[1]
+    assert all((one == translator(frame)).all() for one, frame in zip(made, frames, strict=True))
+    assert "4 frames; from one to the next" in capsys.readouterr().out
+    Path("clips/c.mp4").write_bytes(b"no video")
+    run("--name", "pix", "clips", "-o", tmp_path / "all", expect=1)
+    assert sorted(file.name for file in (tmp_path / "all").iterdir()) == ["a.png", "b.mkv"]
+    said = capsys.readouterr()
+    assert "clips/c.mp4: cannot be read as a video" in said.err
+    assert "translated: 2 of 3 files" in said.out
+    run("--name", "pix", "clips", "-o", tmp_path / "all", "--skip_existing", expect=1)
+    assert "2 of 3 images are translated already" in capsys.readouterr().out
+
+
+def needed_clips() -> ModuleType:
+    """The helpers of videos; the test is skipped without PyAV."""
+    pytest.importorskip("av", reason="pip install -r requirements-video.txt")
+    return importlib.import_module("tests.util.video.clips")
+
+
+@pytest.mark.parametrize("flags", [[], ["--steady"]])
+def test_steady_frames_do_not_depend_on_what_is_seen_beside(tmp_path, flags, capsys):
+    """A spot that stands still, while the rest gets brighter: by each frame's own statistics it
+    changes, by those of some frames it does not."""
+    frames = [np.full((32, 128, 3), 60 + 10 * n, np.uint8) for n in range(6)]
+    for n, frame in enumerate(frames):
+        frame[:, :80] = np.asarray(photo(2, (80, 32)))  # further than a pixel's reach
+        Path("frames").mkdir(exist_ok=True)
+        Image.fromarray(frame).save(f"frames/{n}.png")
+    run("--name", "cycle", "frames", "-o", tmp_path / "out", *flags)
+    first, last = (pixels(tmp_path / f"out/{n}.png")[:, :8] for n in (0, 5))
+    assert (abs(first - last).max() == 0) == bool(flags)
+    assert ("norms by the statistics of 6 images" in capsys.readouterr().out) == bool(flags)
+
+
 def test_standard_input_and_output(monkeypatch, capfdbinary):
     content = io.BytesIO(Path("photos/img2.png").read_bytes())
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
@@ -223,6 +268,8 @@ def test_standard_input_and_output(monkeypatch, capfdbinary):
         (["photos", "-o", "out", "--results_dir", "x"], "-o says where"),
         (["photos", "-o", "-"], "give a folder"),
         (["photos", "-o", "out", "--formt", "png"], "--format"),
+        (["photos/img2.png", "-o", "out.mp4"], "is one picture"),
+        (["photos", "-o", "out.mp4"], "give a folder"),
     ],
 )
 def test_wrong_calls_are_one_line(words, told, capsys):

@@ -21,7 +21,9 @@ from models.compute.precision import DTYPES, LossScale, check_precision, in_half
 Forward = Callable[..., object]  # takes the layer, and then what the layer takes
 
 # Why a layer computes in another form; of several forms the first is the innermost.
-PURPOSES = ("memory_format", "speed", "test", "noise", "precision", "tiles", "compile")
+PURPOSES = (
+    "memory_format", "speed", "test", "steady", "noise", "precision", "tiles", "compile",
+)  # fmt: skip
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""What translate.py has to do: which images, and where each of them goes."""
+"""What translate.py is to translate: files, folders and patterns, and where each result goes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from typing import NamedTuple
 from util.errors import UserError
 from util.images.write import Encoding, result_extensions
 from util.results.stems import unique_stems
+from util.video import kinds
 
-ListFolder = Callable[[str], list[str]]  # the images below a folder
+ListFolder = Callable[[str], list[str]]  # the images and videos below a folder
 
 
 class Job(NamedTuple):
-    """An image file to translate.
+    """An image, or a video, to translate.
 
     Args:
         source: the file, or "-" for standard input.
         target: the file to write, without its extension.
-        encoding: of the target; None: as the source.
-        place: among all images.
+        encoding: of an image; None: as the source.
+        place: among all.
         ending: of the target, as somebody typed it; empty: as the format has it.
+        is_video: all frames are translated, to a video.
     """
 
     source: str
@@ -31,33 +33,31 @@ class Job(NamedTuple):
     encoding: Encoding | None
     place: int
     ending: str = ""
+    is_video: bool = False
 
 
 def jobs_of(
-    images: list[str], output: Path, encoding: Encoding | None, list_folder: ListFolder
+    given: list[str], output: Path, encoding: Encoding | None, list_folder: ListFolder
 ) -> Iterator[Job]:
     """What there is to do, in order.
 
     Args:
-        images: files, folders and patterns; "-" is standard input.
-        output: a file for one image, else a folder.
-        encoding: of the results; None: as the images.
+        given: files, folders and patterns; "-" is standard input.
+        output: a file for one image or video, else a folder.
+        encoding: of the images that result; None: as the images.
 
     Raises:
         UserError: an image is not there, or the output is no place for the images.
     """
-    found = [(file, root) for given in images
-             for file, root in _files(given, list_folder)]  # fmt: skip
+    found = [(file, root) for word in given for file, root in _files(word, list_folder)]
     single = len(found) == 1 and not found[0][1] and output.suffix and not output.is_dir()
     if single:
-        kind = output.suffix.lower().lstrip(".")
-        if encoding is None and kind in ("png", "jpg", "jpeg", "webp"):
-            encoding = Encoding.of(kind)
-        yield Job(found[0][0], output.with_suffix(""), encoding, 0, output.suffix)
+        yield _single(found[0][0], output, encoding)
         return
     if output.exists() and not output.is_dir():
         raise UserError(f"-o {output}: there already, and neither a picture nor a folder")
-    if output.suffix.lower() in result_extensions() or output.is_file():
+    ending = output.suffix.lower()
+    if ending in result_extensions() or ending in kinds.CONTAINERS or output.is_file():
         raise UserError(f"-o {output}: a file for {len(found)} images; give a folder")
     for root in {root for _, root in found if root}:
         if output.resolve().is_relative_to(Path(root).resolve()):
@@ -67,7 +67,27 @@ def jobs_of(
             )
     stem_of = unique_stems(sorted({root for _, root in found if root}))
     for place, (file, _) in enumerate(found):
-        yield Job(file, output / stem_of(file), encoding, place)
+        target = output / stem_of(file)
+        if kinds.is_video(file):
+            yield Job(file, target, None, place, kinds.written_as(file), is_video=True)
+        else:
+            yield Job(file, target, encoding, place)
+
+
+def _single(file: str, output: Path, encoding: Encoding | None) -> Job:
+    """One file to one file: an animated picture is a video where the output can hold one."""
+    ending = output.suffix.lower()
+    target = output.with_suffix("")
+    moves = kinds.is_video(file) or (ending in kinds.CONTAINERS and kinds.count_pictures(file) > 1)
+    if not moves and ending in set(kinds.CONTAINERS) - {".webp"}:
+        raise UserError(f"-o {output}: a video, and {file} is one picture; give an image's ending")
+    if moves:
+        kinds.container(output.suffix, f"-o {output}")
+        return Job(file, target, None, 0, output.suffix, is_video=True)
+    kind = ending.lstrip(".")
+    if encoding is None and kind in ("png", "jpg", "jpeg", "webp"):
+        encoding = Encoding.of(kind)
+    return Job(file, target, encoding, 0, output.suffix)
 
 
 def _files(given: str, list_folder: ListFolder) -> Iterator[tuple[str, str]]:
@@ -87,4 +107,5 @@ def _files(given: str, list_folder: ListFolder) -> Iterator[tuple[str, str]]:
 def is_made(job: Job) -> bool:
     """Whether its result is there, in any format."""
     endings = (f".{job.encoding.kind}",) if job.encoding else result_extensions()
+    endings = (job.ending,) if job.is_video else endings
     return any(job.target.with_name(job.target.name + ending).is_file() for ending in endings)

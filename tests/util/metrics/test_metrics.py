@@ -10,6 +10,7 @@ from tests.helpers import environment
 from util.errors import UserError
 from util.metrics import registry
 from util.metrics.base_metric import Metric
+from util.metrics.flicker import Flicker
 from util.metrics.l1_metric import L1Metric
 
 
@@ -115,3 +116,22 @@ def test_names_are_known_without_anything_heavy():
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 0 and "'l1'" in done.stdout, done.stderr
+
+
+def test_flicker_is_the_change_from_frame_to_frame_over_the_videos_own():
+    own = np.zeros((3, 4, 4, 3), np.uint8)
+    own[1], own[2] = 250, 244  # changes of 250 and 6, which do not wrap
+    made = np.zeros_like(own)
+    made[2] = 64  # 0 and 64
+    assert flicker_of(made, own).compute() == 0.25
+    assert flicker_of(made, own).changes == (32, 128)
+    still = np.zeros_like(own)
+    assert flicker_of(still, still).compute() == 1
+    assert flicker_of(made, still).compute() == float("inf")
+
+
+def flicker_of(made: np.ndarray, own: np.ndarray) -> Flicker:
+    flicker = Flicker()
+    for frames in zip(made, own, strict=True):
+        flicker.update(*frames)
+    return flicker

@@ -1,0 +1,66 @@
+"""What translate.py does: from a job to its file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from util import atomic
+from util.errors import UserError, say
+from util.images.header import read_header
+from util.images.read import read_bytes
+from util.results.jobs import Job
+from util.video import convert
+from util.video.write import Encoding
+
+Translator = Any  # of translate.py
+
+
+def translate_image(translator: Translator, job: Job) -> Path:
+    """Returns: the file that is written."""
+    extension, content = translated(translator, job)
+    same = job.ending.lower().replace("jpeg", "jpg") == extension
+    file = job.target.with_name(job.target.name + (job.ending if same else extension))
+    with told(job):
+        atomic.write(file, content, durable=False)
+    return file
+
+
+def translated(translator: Translator, job: Job) -> tuple[str, bytes]:
+    """The extension of a result, and its content."""
+    data = sys.stdin.buffer.read() if job.source == "-" else read_bytes(job.source)
+    name = "standard input" if job.source == "-" else job.source
+    picture = translator.decode(data, name)
+    made = translator.levels(picture, read_header(name, data), name, job.place)
+    return translator.encode(made, data, name, job.encoding)
+
+
+def translate_video(translator: Translator, job: Job, encoding: Encoding, steady: bool) -> Path:
+    """Returns: the file that is written."""
+    file = job.target.with_name(job.target.name + job.ending)
+    with told(job):
+        hold = translator.steady if steady else None
+        convert.translate_video(job.source, file, encoding, translator, hold)
+    return file
+
+
+def steady_over(translator: Translator, jobs: list[Job]) -> None:
+    """Hold the statistics of some images, which are the frames of one video."""
+    if chosen := jobs[:: max(1, len(jobs) // convert.STEADY_FRAMES)]:
+        frames = [translator.decode(read_bytes(job.source), job.source) for job in chosen]
+        say(translator.steady(frames))
+
+
+@contextlib.contextmanager
+def told(job: Job) -> Iterator[None]:
+    """With the folder of a job made; what the system refuses is one line."""
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{job.target.parent}: cannot be written ({error.strerror}); give another -o"
+        ) from None
