@@ -35,6 +35,7 @@ if __name__ == "__main__":
     signals.guard_start()  # the imports take a while
 
 from data.image_folder import list_images
+from data.label_maps import ToChannels, ToClasses
 from models import create_model
 from models.base_model import BaseModel
 from models.compute.process import tune_process
@@ -44,15 +45,18 @@ from models.translation import (
     translate_parts,
     translate_together,
 )
-from options.test_options import TranslateOptions
+from options.test_options import TranslateOptions, words_of
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
 from util.images import lab
 from util.images.convert import IN_MEMORY, Given, Levels, levels_of, taken
-from util.images.header import Header
+from util.images.header import Header, read_header
 from util.images.picture import Picture, in_range
 from util.images.read import decode_picture, range_of
 from util.images.write import Encoding, encode_like
+from util.labels.colours import class_map, encode_labels, values_like_files
+from util.labels.in_memory import given_back, taken_labels
+from util.labels.read import decode_values
 from util.lazy import torch
 from util.results import work
 from util.results.jobs import Job, is_made, jobs_of
@@ -62,6 +66,8 @@ from util.video.write import Encoding as VideoEncoding
 
 if TYPE_CHECKING:
     from models.tiles.local import Region
+
+_one_at_a_time = threading.Lock()
 
 
 class Translator:
@@ -75,15 +81,12 @@ class Translator:
 
     def __init__(self, model: BaseModel, opt: argparse.Namespace) -> None:
         self.model, self.opt = model, opt
-        if opt.labels:
-            raise UserError(
-                f"run {opt.name} translates label maps (--label_{next(iter(opt.labels))}), which "
-                "this does not read; test.py --results_layout flat does"
-            )
         self.in_lab = opt.dataset_mode == "colorization"
         self.channels = 3 if self.in_lab else opt.input_nc
-        side = oriented(opt.direction, "A", "B")[0]  # of the data, that it takes
-        self.value_range = range_of(opt.value_range, side)
+        source, target = oriented(opt.direction, "A", "B")  # of the data
+        self.value_range = range_of(opt.value_range, source)
+        # Where images are label maps: their classes.
+        self.taken_labels, self.made_labels = opt.labels.get(source), opt.labels.get(target)
         self._lock = threading.Lock()
         self._held = False  # see `steady`
 
@@ -102,7 +105,7 @@ class Translator:
             epoch: "latest", or the number of one that was saved.
             direction: "AtoB" or "BtoA"; None: as trained. CycleGAN has a generator for each.
             flags: of test.py by their names: device="cpu", precision="bf16", eval=True, tile="off",
-                tile_memory=2, seed=1, value_range=[0, 4095], no_dropout=True, ...
+                tile_memory=2, seed=1, value_range=[0, 4095], style_blend=[0.3, 0.7], ...
 
         Raises:
             UserError: there is no such run or epoch, or the flags do not fit it.
@@ -116,13 +119,13 @@ class Translator:
         flags |= {"checkpoints_dir": folder.parent, "name": folder.name, "epoch": epoch}
         flags |= {"direction": direction} if direction else {}
         flags |= {"model_suffix": network[1:]} if network[1:] else {}
-        words = [word for flag, value in flags.items() for word in _typed(flag, value)]
-        return cls.of(TranslateOptions().parse(words))
+        return cls.of(TranslateOptions().parse(words_of(flags)))
 
     @classmethod
     def of(cls, opt: argparse.Namespace) -> Translator:
         """The generator that parsed TranslateOptions describe."""
-        with torch.random.fork_rng(devices=[]):  # weights are drawn before they are loaded
+        # Weights are drawn before they are loaded, from the process's numbers, which come back.
+        with _one_at_a_time, torch.random.fork_rng(devices=[]):
             model = create_model(opt)
         model.setup(opt)
         model.test_mode(opt.eval)
@@ -135,9 +138,10 @@ class Translator:
         Args:
             image: PIL's; an array (H, W) or (H, W, C), whole numbers in the range of their type,
                 floats in [0, 1]; a tensor (C, H, W) or (N, C, H, W), uint8 or floats in [-1, 1];
-                or a list of such.
+                or a list of such. Of a run on label maps: see `util.labels.in_memory`.
 
         Returns: the same kind, size and type, with the network's channels and the image's opacity.
+            Of a label map an 8-bit picture; where the run makes label maps, ids.
 
         Raises:
             UserError: it is no image, or not one that the network takes.
@@ -146,18 +150,22 @@ class Translator:
             return [self(each) for each in image]
         given = self.taken(image)
         if given.header is not None:
-            return given.back(self.levels(given.images[0], given.header))
+            made = self.levels(given.images[0], given.header)
+            labels = self.made_labels
+            return given_back(made, image, labels) if labels else given.back(made)
         return given.back(torch.cat([self.translate(each) for each in given.images]))
 
     def taken(self, image: Any) -> Given:
         """An image as a call takes it, as the network does."""
+        if self.taken_labels:
+            return taken_labels(image, self.taken_labels)
         return taken(image, self.channels, self.value_range)
 
     def levels(
         self, picture: Picture, header: Header, name: str = IN_MEMORY, place: int = 0
     ) -> np.ndarray:
-        """A picture -> (H, W, C) of a header's type. What is large enough to be computed in tiles
-        is read and written in them: as floats it is never whole.
+        """A picture -> (H, W, C) of a header's type, or a label map as its files are. What is large
+        enough to be computed in tiles is read and written in them: as floats it is never whole.
 
         Args:
             name, place: see `translate`.
@@ -167,9 +175,12 @@ class Translator:
 
         def read(region: Region) -> torch.Tensor:
             top, bottom, left, right = region
-            part = picture.crop((left, top, right, bottom)).tensor()
+            part = self._tensor(picture.crop((left, top, right, bottom)))
             return (lab.rgb_to_lab(part)[0] if self.in_lab else in_range(part))[None]
 
+        if self.made_labels:
+            classes = class_map(self.translate(picture, name, place))
+            return values_like_files(classes, self.made_labels)
         with self._lock:
             if translate_parts(self.model, shape, read, made.write, seed, name):
                 return made.values
@@ -216,13 +227,18 @@ class Translator:
         return [image] if isinstance(image, Picture) else self.taken(image).images
 
     def _sample(self, image: Picture | torch.Tensor, name: str) -> dict:
-        values = image.tensor() if isinstance(image, Picture) else image.detach().cpu().float()
+        is_picture = isinstance(image, Picture)
+        values = self._tensor(image) if is_picture else image.detach().cpu().float()
         if self.in_lab:
-            values = values if isinstance(image, Picture) else values.add(1).div(2)
+            values = values if is_picture else values.add(1).div(2)
             A, B = lab.rgb_to_lab(values)
             return {"A": A, "B": B, "A_paths": name, "B_paths": name}
-        values = in_range(values) if isinstance(image, Picture) else values
+        values = in_range(values) if is_picture else values
         return {"A": values, "A_paths": name}
+
+    def _tensor(self, picture: Picture) -> torch.Tensor:
+        """(C, H, W), uint8 or float32 in [0, 1]."""
+        return ToChannels(self.taken_labels)(picture) if self.taken_labels else picture.tensor()
 
     def decode(self, data: bytes, name: str = IN_MEMORY) -> Picture:
         """The image that an image file holds, as the network takes it.
@@ -230,7 +246,14 @@ class Translator:
         Raises:
             BadImage: it is none, or not one that the network takes.
         """
+        if labels := self.taken_labels:
+            return ToClasses(labels)(decode_values(name, data, labels.by_colour))
         return decode_picture(name, data, self.channels, self.value_range)
+
+    def header(self, data: bytes, name: str = IN_MEMORY) -> Header:
+        """Of what a translation is like: the image file, or a plain picture of a label map."""
+        header = read_header(name, data)
+        return Header(header.size, 3) if self.taken_labels else header
 
     def encode(
         self, made: torch.Tensor | np.ndarray, data: bytes, name: str = IN_MEMORY,
@@ -238,15 +261,16 @@ class Translator:
     ) -> tuple[str, bytes]:  # fmt: skip
         """A translation, (1, C, H, W) or of `levels`, as the image file `data` that it is made of,
         or in another encoding: the extension, e.g. ".png", and the content."""
-        return encode_like(made, data, name, self.value_range, encoding)
-
-
-def _typed(flag: str, value: Any) -> list[str]:
-    """A flag as on a command line."""
-    if isinstance(value, bool):
-        return [f"--{flag}"] if value else []
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return [f"--{flag}", *map(str, values)]
+        if not self.made_labels:
+            data = None if self.taken_labels else data
+            return encode_like(made, data, name, self.value_range, encoding)
+        if encoding and encoding.kind != "png":
+            raise UserError(
+                f"--format {encoding.kind}: results are label maps; png keeps their ids"
+            )
+        if isinstance(made, torch.Tensor):
+            made = values_like_files(class_map(made), self.made_labels)
+        return encode_labels(made, self.made_labels)
 
 
 @one_line_errors

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -222,14 +223,28 @@ class TranslateOptions(TestOptions):
         return parser
 
     def replaced(self, trained: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        """One generator on images of one side; colours without lightness need their own model."""
+        """One generator on images of one side; colours without lightness, and several styles, need
+        their own model."""
         for flag in given.keys() & OF_TEST.keys():
             raise UserError(f"--{flag} {given[flag]}: of test.py; here {OF_TEST[flag]}")
         nowhere = {"dataroot": os.devnull}
-        if "model" in given or trained.get("model") == "colorization":
+        own = trained.get("model") == "colorization" or len(trained.get("style_image", [])) > 1
+        if "model" in given or own:
             return nowhere
         return nowhere | {"model": "test", "dataset_mode": "single"}
 
     def decide_options(self, opt: argparse.Namespace, explicit: dict[str, Any]) -> dict[str, Any]:
         """Each image comes out in its own size."""
         return super().decide_options(opt, explicit) | {"preprocess": "keep"}
+
+
+def words_of(flags: Mapping[str, Any]) -> list[str]:
+    """Flag -> value, as on a command line: True is the flag alone, a list several values."""
+    words = []
+    for flag, value in flags.items():
+        if isinstance(value, bool):
+            words += [f"--{flag}"] * value
+        else:
+            values = value if isinstance(value, (list, tuple)) else [value]
+            words += [f"--{flag}", *map(str, values)]
+    return words

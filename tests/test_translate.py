@@ -3,8 +3,11 @@
 import importlib
 import io
 import os
+import random
+import signal
 import sys
-import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -152,25 +155,40 @@ def test_directions_epochs_and_published_files():
         Translator.load("checkpoints/cycel", device="cpu")
 
 
-def test_threads_share_a_translator_and_nothing_is_written(home):
-    before = {file: file.stat().st_mtime_ns for file in home.rglob("*")}
-    state = torch.random.get_rng_state()
-    translator = Translator.load("checkpoints/pix", device="cpu")
-    images = [photo(n, (40 + n, 36)) for n in range(6)]
-    expected = [image.tobytes() for image in translator(images)]
-    found: dict[int, bytes] = {}
+def test_threads_share_translators_and_nothing_else_is_changed(home):
+    """Many threads, two networks, one of which draws noise; some load theirs meanwhile."""
+    before, state = switches(), {file: file.stat().st_mtime_ns for file in home.rglob("*")}
+    both = [Translator.load(f"checkpoints/{name}", device="cpu") for name in ("pix", "cycle")]
+    images = [photo(n, (40 + n, 36)) for n in range(4)]
+    expected = {(n, m): both[n](images[m]).tobytes() for n in (0, 1) for m in range(4)}
 
-    def work(number: int) -> None:
-        found[number] = translator(images[number]).tobytes()
+    def work(number: int, place: int) -> bool:
+        translator = both[number]
+        if place == 3:
+            translator = Translator.load(f"checkpoints/{translator.opt.name}", device="cpu")
+        return translator(images[place]).tobytes() == expected[number, place]
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [found[number] for number in range(6)] == expected
-    assert torch.equal(torch.random.get_rng_state(), state), "random numbers of the caller stay"
-    assert {file: file.stat().st_mtime_ns for file in home.rglob("*")} == before
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, *zip(*(list(expected) * 2), strict=True)))
+    assert switches() == before
+    assert {file: file.stat().st_mtime_ns for file in home.rglob("*")} == state
+
+
+def switches() -> dict:
+    """What is the whole process's, and no Translator's to change."""
+    backends = torch.backends
+    return {
+        "random": random.getstate(), "numpy": repr(np.random.get_state()),
+        "torch": torch.random.get_rng_state().tolist(), "environment": dict(os.environ),
+        "folder": os.getcwd(), "warnings": list(warnings.filters),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "dtype": torch.get_default_dtype(), "grad": torch.is_grad_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "denormals": torch.tensor([1e-40]).mul(1).item(),
+        "cudnn": (backends.cudnn.benchmark, backends.cudnn.deterministic),
+        "precision": torch.get_float32_matmul_precision(),
+    }  # fmt: skip
 
 
 def test_a_command_that_was_cut_off_goes_on(tmp_path, capsys):

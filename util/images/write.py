@@ -132,7 +132,7 @@ def encode_values(
 
 def encode_like(
     image: torch.Tensor | np.ndarray,
-    data: bytes,
+    data: bytes | None,
     name: str,
     value_range: Range | None = None,
     encoding: Encoding | None = None,
@@ -140,9 +140,9 @@ def encode_like(
     """`encode_values` of an image, with the opacity of the file that it is made of.
 
     Args:
-        data: that file; name: of it, for messages.
+        data: that file; None: it is no picture. name: of it, for messages.
     """
-    header = read_header(name, data)
+    header = read_header(name, data) if data is not None else EIGHT_BITS
     values = image if isinstance(image, np.ndarray) else levels_of(image, header, value_range)
     if header.alpha and values.shape[-1] in (1, 3):
         if encoding and encoding.kind == "jpg":

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from util import atomic
-from util.images.convert import save_image, tensor2im
+from util.images.convert import png_bytes, save_image, tensor2im
 from util.images.formats import format_named
 from util.images.header import Header
 from util.lazy import torch
@@ -89,10 +89,40 @@ def shown(images: torch.Tensor | np.ndarray, labels: Labels | None) -> np.ndarra
     return in_colours(images, labels)
 
 
+def values_like_files(classes: np.ndarray, labels: Labels) -> np.ndarray:
+    """Numbers of classes (H, W), -1 for void, as their files hold them: (H, W, 1) ids, uint8 or
+    uint16, or (H, W, 3) uint8 colours."""
+    values = np.array([labels.value_of(number) for number in [*range(labels.count), -1]])[classes]
+    if labels.by_colour:
+        return np.stack([values >> 16, values >> 8 & 255, values & 255], -1).astype(np.uint8)
+    return values[..., None].astype(np.uint8 if values.max() <= 255 else np.uint16)
+
+
+def with_palette(ids: np.ndarray, labels: Labels) -> Image.Image:
+    """(H, W, 1) uint8 ids as a picture whose palette has the classes' colours."""
+    image = Image.fromarray(ids[..., 0], "P")
+    colours = {value: VOID_COLOUR if number < 0 else labels.colours[number]
+               for value, number in labels.values}  # fmt: skip
+    image.putpalette(b"".join(bytes(colours.get(value, (0, 0, 0))) for value in range(256)))
+    return image
+
+
+def encode_labels(values: np.ndarray, labels: Labels) -> tuple[str, bytes]:
+    """A label map of `values_like_files` as a file that can be read as one again, its extension and
+    its content: a PNG of colours, or with a palette, whose indices are the ids; of ids above 255 a
+    TIFF."""
+    if values.dtype != np.uint8:
+        header = Header(values.shape[1::-1], 1, "uint16", "tiff")
+        return ".tif", format_named("tiff").encode(values, header)
+    if values.shape[-1] == 3:
+        return ".png", png_bytes(values)
+    content = io.BytesIO()
+    with_palette(values, labels).save(content, "png")
+    return ".png", content.getvalue()
+
+
 def save_labels(images: torch.Tensor, path: Path, labels: Labels, aspect_ratio: float) -> Path:
-    """Write a label map as a file that can be read as one again: a PNG with a palette, whose
-    indices are the ids; of ids above 255, and of maps coded by colour, a PNG of colours, for ids
-    beside a TIFF of them.
+    """Write a label map as `encode_labels` does; of ids above 255 a PNG of colours beside it.
 
     Args:
         path: without extension.
@@ -102,24 +132,10 @@ def save_labels(images: torch.Tensor, path: Path, labels: Labels, aspect_ratio: 
     picture, classes = path.with_name(path.name + ".png"), class_map(images)
     if aspect_ratio != 1:
         classes = _stretched(classes, aspect_ratio)
-    ids = np.array([labels.value_of(number) for number in [*range(labels.count), -1]])[classes]
-    table = coloured(classes, labels)
-    if labels.by_colour:
-        table = np.stack([ids >> 16, ids >> 8 & 255, ids & 255], -1).astype(np.uint8)
-    if labels.by_colour or ids.max() > 255:
-        save_image(table, picture)
-        if not labels.by_colour:
-            header = Header(classes.shape[::-1], 1, "uint16", "tiff")
-            content = format_named("tiff").encode(ids[..., None].astype(np.uint16), header)
-            atomic.write(path.with_name(path.name + ".tif"), content, durable=False)
-        return picture
-    image = Image.fromarray(ids.astype(np.uint8), "P")
-    colours = {value: VOID_COLOUR if number < 0 else labels.colours[number]
-               for value, number in labels.values}  # fmt: skip
-    image.putpalette(b"".join(bytes(colours.get(value, (0, 0, 0))) for value in range(256)))
-    content = io.BytesIO()
-    image.save(content, "png")
-    atomic.write(picture, content.getvalue(), durable=False)
+    extension, content = encode_labels(values_like_files(classes, labels), labels)
+    atomic.write(path.with_name(path.name + extension), content, durable=False)
+    if extension != ".png":
+        save_image(coloured(classes, labels), picture)
     return picture
 
 

@@ -30,7 +30,12 @@ def decode_values(path: str, data: bytes, by_colour: bool = False) -> Picture:
     Raises:
         BadImage: it is damaged, or holds something else.
     """
-    return decode_stored(path, data, functools.partial(_colours if by_colour else _ids, path))
+    return decode_stored(path, data, functools.partial(values_of, path, by_colour=by_colour))
+
+
+def values_of(path: str, image: np.ndarray | Image.Image, by_colour: bool = False) -> np.ndarray:
+    """`decode_values` of an image that is decoded, as it is stored; `path` is its name."""
+    return (_colours if by_colour else _ids)(path, image)
 
 
 def palette_of(path: str) -> list[tuple[int, int, int]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from util import atomic
 from util.errors import UserError, say
-from util.images.header import read_header
 from util.images.read import read_bytes
+from util.labels.colours import in_colours
 from util.results.jobs import Job
 from util.video import convert
 from util.video.write import Encoding
@@ -34,17 +37,30 @@ def translated(translator: Translator, job: Job) -> tuple[str, bytes]:
     data = sys.stdin.buffer.read() if job.source == "-" else read_bytes(job.source)
     name = "standard input" if job.source == "-" else job.source
     picture = translator.decode(data, name)
-    made = translator.levels(picture, read_header(name, data), name, job.place)
+    made = translator.levels(picture, translator.header(data, name), name, job.place)
     return translator.encode(made, data, name, job.encoding)
 
 
 def translate_video(translator: Translator, job: Job, encoding: Encoding, steady: bool) -> Path:
-    """Returns: the file that is written."""
+    """Returns: the file that is written; label maps in it are in colours."""
+    if translator.taken_labels:
+        raise UserError(
+            f"{job.source}: the run takes label maps, and a video's codec keeps no ids; give a "
+            "folder of frames, as PNG"
+        )
+    change = translator
+    if translator.made_labels:
+        change = functools.partial(_in_colours, translator)
     file = job.target.with_name(job.target.name + job.ending)
     with told(job):
         hold = translator.steady if steady else None
-        convert.translate_video(job.source, file, encoding, translator, hold)
+        convert.translate_video(job.source, file, encoding, change, hold)
     return file
+
+
+def _in_colours(translator: Translator, frame: np.ndarray) -> np.ndarray:
+    made = translator.translate(translator.taken(frame).images[0])
+    return in_colours(made, translator.made_labels)
 
 
 def steady_over(translator: Translator, jobs: list[Job]) -> None:

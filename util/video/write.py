@@ -80,6 +80,8 @@ class VideoWriter:
 
     def write(self, pixels: np.ndarray, time: int, duration: int) -> None:
         """Add a frame (H, W, 3) uint8, or (H, W, 1), at a time of the other's `time_base`."""
+        if pixels.shape[2] not in (1, 3):
+            raise UserError(f"{self.name}: {pixels.shape[2]} channels; videos hold 1 or 3 here")
         pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
         if self.stream is None:
             self._begin(pixels.shape[1], pixels.shape[0])
