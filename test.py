@@ -56,7 +56,7 @@ def run(options: TestOptions, words: list[str]) -> int:
     dataset, model = create_dataset(opt, singles=True), create_model(opt)
     model.setup(opt)
     mode = model.test_mode(opt.eval)
-    tile_model(model, opt.tile, opt.tile_memory, opt.tile_approximate)
+    tile_model(model, vars(opt))
     total, count = len(dataset), dataset.limit(opt.num_test)
     say(f"{options.describe(opt.verbose)}\nnorm and dropout: {mode}")
     say(f"testing {count} of {counted(total, 'image')} on {opt.device}; {describe_sizes(opt)}")

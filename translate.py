@@ -129,7 +129,7 @@ class Translator:
             model = create_model(opt)
         model.setup(opt)
         model.test_mode(opt.eval)
-        tile_model(model, opt.tile, opt.tile_memory, opt.tile_approximate)
+        tile_model(model, vars(opt))
         return cls(model, opt)
 
     def __call__(self, image: Any) -> Any:

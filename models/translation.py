@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from models.padding import cut_back, pad_batch
@@ -47,10 +47,9 @@ class Translation(NamedTuple):
     pictures: dict[str, torch.Tensor]
 
 
-def tile_model(model: Any, tile: str, memory_gb: float, approximate: bool) -> None:
-    """Let a model's networks compute in tiles, as `--tile`, `--tile_memory` and
-    `--tile_approximate` say."""
-    if tiling := tiles.Tiling.of(tile, memory_gb, approximate):
+def tile_model(model: Any, flags: Mapping[str, Any]) -> None:
+    """Let a model's networks compute in tiles, as `--tile` and `--tile_...` say."""
+    if tiling := tiles.Tiling.of(flags):
         tiles.tile_networks(model.networks().values(), tiling)
 
 

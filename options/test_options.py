@@ -52,6 +52,12 @@ class TestOptions(BaseOptions):
         add("--tile_memory", life="machine", type=types.non_negative, default=0.0, metavar="GB",
             help="that one image may take; beyond it tiles and scratch files; 0: half of what is "
             "free")
+        add("--tile_scratch", life="place", default="", metavar="DIR",
+            help="folder of scratch files, for what --tile_memory does not hold; default: that of "
+            "temporary files (TMPDIR)")
+        add("--tile_precision", life="run", default="fp32", choices=("fp32", "bf16"),
+            help="of what is kept between tiles; bf16 takes half of the memory and of the disk, "
+            "not equal")
         add("--tile_approximate", life="run", action="store_true",
             help="tiles by the norms' statistics of a small copy of the image: faster, not equal")
         # fmt: on

@@ -1,9 +1,13 @@
 """Norms and dropout in test, where each image is to be treated as if it were alone."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
+
+GROUP_NUMBERS = 2**24  # of noise that are drawn at once
 
 
 def is_batch_norm(layer: nn.Module) -> bool:
@@ -58,8 +62,21 @@ class NoiseSource:
         """Zeros with probability p, else ones, in the shape of a batch's features (N, ...)."""
         noise = torch.empty(x.shape, dtype=x.dtype, device=x.device)
         for image, generator in zip(noise, self.generators, strict=True):
-            image.bernoulli_(1 - p, generator=generator)
+            for group in image.split(group_size(image.shape)):
+                group.bernoulli_(1 - p, generator=generator)
         return noise
+
+    def draw_groups(self, shape: torch.Size, p: float) -> Iterator[torch.Tensor]:
+        """What `draw` gives for one image (1, C, H, W), some channels after the other."""
+        for group in torch.empty(1).expand(shape[1:]).split(group_size(shape[1:])):
+            noise = torch.empty((1, *group.shape), device=self.device)
+            yield noise.bernoulli_(1 - p, generator=self.generators[0])
+
+
+def group_size(shape: torch.Size) -> int:
+    """Of (C, H, W), how many channels' noise is drawn at once: of usual images all; of large ones
+    eight at least, so that their bits fill bytes."""
+    return min(shape[0], max(8, GROUP_NUMBERS // max(1, shape[1:].numel()) // 8 * 8)) or 1
 
 
 def own_noise(layer: nn.Dropout, x: torch.Tensor, source: NoiseSource) -> torch.Tensor:

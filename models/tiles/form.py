@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from tqdm import tqdm
 
 from models.compute.configure import Form, exchange, forms
 from models.compute.precision import DTYPES
 from models.tiles.local import Region
-from models.tiles.record import Program, record
+from models.tiles.record import CannotTile, Program, record, sketch
+from models.tiles.store import DTYPES as STORED
 from models.tiles.store import free_bytes, stored_bytes
 from models.tiles.sweep import Sink, Source, Statistics, TiledForward, TileRules
+from util.errors import UserError
 from util.machine import free_memory
 
 Forward = Callable[..., object]
 THUMBNAIL_PX = 512  # longer side of the image that approximate statistics are taken from
+SPARE_DISK = 2**28  # bytes that scratch files leave to others
 THUMBNAIL_ROWS = 16  # that are averaged at once
 
 
@@ -32,7 +38,7 @@ class Tiling:
         side: px of a tile; 0: as memory allows, and only where the whole image does not fit.
         memory: bytes that the computation may take; 0: half of what is free.
         approximate: take the norms' statistics from a small copy of the image: one sweep.
-        scratch: folder of files for what memory does not hold.
+        scratch: folder of files for what memory does not hold; empty: that of temporary files.
         dtype: of values that are kept between sweeps.
     """
 
@@ -43,12 +49,21 @@ class Tiling:
     dtype: torch.dtype = torch.float32
 
     @classmethod
-    def of(cls, tile: str, memory_gb: float, approximate: bool) -> Tiling | None:
-        """From the flags `--tile`, `--tile_memory` and `--tile_approximate`; None: no tiles."""
-        if tile == "off":
+    def of(cls, flags: Mapping[str, Any]) -> Tiling | None:
+        """From the flags `--tile` and `--tile_...`; None: no tiles.
+
+        Raises:
+            UserError: there is no such folder for scratch files.
+        """
+        if flags["tile"] == "off":
             return None
-        side = 0 if tile == "auto" else int(tile)
-        return cls(side, int(memory_gb * 2**30), approximate)
+        side = 0 if flags["tile"] == "auto" else int(flags["tile"])
+        if (folder := flags["tile_scratch"]) and not os.path.isdir(folder):
+            raise UserError(f"--tile_scratch {folder}: no such folder; give one that is there")
+        return cls(
+            side, int(flags["tile_memory"] * 2**30), flags["tile_approximate"],
+            folder or tempfile.gettempdir(), STORED[flags["tile_precision"]],
+        )  # fmt: skip
 
     def room(self, device: torch.device) -> int:
         """Bytes that the computation may take."""
@@ -113,9 +128,17 @@ class InTiles:
         room, forced = self.tiling.room(device), self.tiling.side > 0
         if not forced and self.needed.get(shape, room + 1) <= room:
             return None
-        program = record(net, shape, **options)
+        program = sketch(net, shape, **options)
         self.needed[shape] = whole_bytes(program)
-        return program if forced or self.needed[shape] > room else None
+        if not forced and self.needed[shape] <= room:
+            return None
+        if program.problem:
+            raise CannotTile(
+                f"{shape[3]}x{shape[2]} px take {self.needed[shape] / 2**30:.1f} GiB at once, "
+                f"{room / 2**30:.1f} are there (--tile_memory), and {program.problem}; give a "
+                "smaller image, or --tile off to try it at once"
+            )
+        return program
 
 
 def run(
@@ -136,25 +159,29 @@ def run(
         torch.autocast(
             device.type, DTYPES.get(precision, torch.bfloat16), enabled=precision is not None
         ),
+        _bar(program.image) as bar,
     ):
         statistics = None
         if tiling.approximate:
             statistics = _thumbnail_statistics(net, program, device, source, **options)
-        rules = tile_rules(program, tiling, device, keep=statistics is None)
+        rules = tile_rules(tiling, device)
         forward = TiledForward(program, source, device, rules, statistics)
-        forward.run(lambda region, tile: sink(region, tile.float()))
+        told = lambda share: bar.update(min(100 * share, 100 - bar.n))  # noqa: E731
+        forward.run(lambda region, tile: sink(region, tile.float()), told)
 
 
-def tile_rules(
-    program: Program, tiling: Tiling, device: torch.device, keep: bool = True
-) -> TileRules:
-    """Tiles and stores for a forward. Where neither memory nor disk hold the values between two
-    sweeps, each sweep computes them anew."""
-    room = tiling.room(device)
-    largest = max(stored_bytes(step.shape, tiling.dtype) for step in program.steps)
-    # Alive at once: in a chain two of the largest, with skips as much again.
-    keep = keep and 4 * largest <= room // 2 + free_bytes(tiling.scratch)
-    return TileRules(tiling.side, room, tiling.scratch, keep, tiling.dtype)
+def _bar(image: tuple[int, ...]) -> tqdm:
+    """How far a large image is, on a terminal, and how long the rest takes."""
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    text = f"{image[3]}x{image[2]} px in tiles"
+    return tqdm(total=100, desc=text, bar_format=form, delay=2, leave=False, dynamic_ncols=True,
+                disable=None)  # fmt: skip
+
+
+def tile_rules(tiling: Tiling, device: torch.device) -> TileRules:
+    """Tiles and stores for a forward."""
+    room, disk = tiling.room(device), free_bytes(tiling.scratch) - SPARE_DISK
+    return TileRules(tiling.side, room, tiling.scratch, max(0, disk), tiling.dtype)
 
 
 def whole_bytes(program: Program) -> int:

@@ -6,6 +6,7 @@ gives None where a call is such that no part of an image decides its result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,7 +43,9 @@ def _conv2d(
             return winograd.conv3x3(tile, weight, bias, (0, 0))
         return F.conv2d(tile, weight, bias, stride, 0, dilation, groups)
 
-    return Window(compute, kernel, stride, _pair(padding), dilation, sizes[0][2:])
+    window = Window(compute, kernel, stride, _pair(padding), dilation, sizes[0][2:])
+    window.work = weight.numel()
+    return window
 
 
 def _conv_transpose2d(
@@ -53,7 +56,9 @@ def _conv_transpose2d(
         return F.conv_transpose2d(tile, weight, bias, stride, 0, missing, groups, dilation)
 
     how = _pair(stride), _pair(padding), _pair(dilation)
-    return Spread(compute, tuple(weight.shape[2:]), *how, sizes[0][2:])
+    spread = Spread(compute, tuple(weight.shape[2:]), *how, sizes[0][2:])
+    spread.work = weight.numel() / math.prod(_pair(stride))
+    return spread
 
 
 def _pool(function: Callable[..., torch.Tensor]) -> Callable[..., Local | None]:
@@ -147,13 +152,13 @@ def _dropout(
 ) -> Local:
     if not training or p == 0:
         return Local(lambda tile: tile)
-    return Noise(p, lambda shape: torch.empty(*shape).bernoulli_(1 - p))
+    return Noise(p, lambda shape: [torch.empty(*shape).bernoulli_(1 - p)])
 
 
 def _own_noise(sizes: Sizes, layer: nn.Dropout, x: Any, source: norms.NoiseSource) -> Local:
     if not layer.training or len(source.generators) != 1:
         return _dropout(sizes, x, layer.p, layer.training)
-    return Noise(layer.p, lambda shape: source.draw(torch.empty(1).expand(shape), layer.p))
+    return Noise(layer.p, lambda shape: source.draw_groups(torch.Size(shape), layer.p))
 
 
 def _cat(sizes: Sizes, tensors: Any, dim: int = 0) -> Local | None:
@@ -201,7 +206,7 @@ def local_form(
     if name in TABLE:
         try:
             return TABLE[name](sizes, *args, **kwargs)
-        except TypeError:  # an argument that is not known here
+        except (TypeError, ValueError, IndexError):  # arguments that are not known here
             return None
     return _pointwise(func, args, kwargs, is_value) if name in POINTWISE else None
 

@@ -6,9 +6,10 @@ of these forms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -63,6 +64,8 @@ class Local:
     """A step on parts. As it stands: each pixel of the output follows from the same pixel of each
     input (activations, sums, channels put together)."""
 
+    work = 0.0  # multiplications for a pixel of the output, of convolutions
+
     def __init__(self, compute: Callable[..., torch.Tensor]) -> None:
         self.compute = compute
 
@@ -101,20 +104,28 @@ class Norm(Local):
 
 
 class Noise(Local):
-    """Dropout at work: its noise is drawn for the whole image at once.
+    """Dropout at work: its noise is drawn for the whole image at once, and kept as bits.
 
     Args:
         p: probability of zero.
-        draw: (1, C, H, W) -> ones and zeros of that shape.
+        draw: (1, C, H, W) -> ones and zeros, (1, c, H, W) of some channels after the other; all
+            but the last have a multiple of 8.
     """
 
-    def __init__(self, p: float, draw: Callable[[Sequence[int]], torch.Tensor]) -> None:
+    def __init__(self, p: float, draw: Callable[[Sequence[int]], Iterable[torch.Tensor]]) -> None:
         self.p, self.draw = p, draw
 
+    def bits(self, shape: Sequence[int]) -> np.ndarray:
+        """The noise of an image (1, C, H, W), as bytes (H, W, C / 8)."""
+        groups = (group[0].permute(1, 2, 0).cpu().numpy() > 0 for group in self.draw(shape))
+        return np.concatenate([np.packbits(group, axis=-1) for group in groups], axis=-1)
+
     def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
-        """`extra` is what `draw` gave, as bool."""
-        noise = Region.whole(extra.shape).cut(extra, region)
-        return tiles[0] * noise.to(tiles[0]).div_(1 - self.p)
+        """`extra` is what `bits` gave."""
+        tile = tiles[0]
+        bits = extra[region.top : region.bottom, region.left : region.right]
+        noise = torch.from_numpy(np.unpackbits(bits, axis=-1, count=tile.shape[1]))
+        return tile * noise.permute(2, 0, 1)[None].to(tile).div_(1 - self.p)
 
 
 class Window(Local):

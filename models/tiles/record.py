@@ -30,12 +30,12 @@ class Step(NamedTuple):
 
     Args:
         inputs: numbers of the values that it takes; 0 is the image, i what step i - 1 gives.
-        local: how a part of its output follows from parts of its inputs.
+        local: how a part of its output follows from parts of its inputs; None: it does not.
         shape: of its output, (1, C, H, W).
     """
 
     inputs: tuple[int, ...]
-    local: Local
+    local: Local | None
     shape: Shape
 
 
@@ -46,11 +46,13 @@ class Program(NamedTuple):
         image: shape of the image, (1, C, H, W).
         steps: of the forward; value i is what steps[i - 1] gives.
         output: number of the value that the network gives.
+        problem: why it cannot be computed in parts; empty: it can.
     """
 
     image: Shape
     steps: list[Step]
     output: int
+    problem: str = ""
 
     def shape(self, value: int) -> Shape:
         """(1, C, H, W) of a value."""
@@ -73,12 +75,29 @@ def record(net: nn.Module, shape: Shape, **options: Any) -> Program:
     Raises:
         CannotTile: a step needs more than parts of its inputs.
     """
+    program = sketch(net, shape, **options)
+    if program.problem:
+        raise CannotTile(f"{program.problem}; use --tile off, or a smaller image")
+    return program
+
+
+def sketch(net: nn.Module, shape: Shape, **options: Any) -> Program:
+    """`record` also of a network that cannot be computed in parts: the steps up to where it failed
+    on an image without values, which tell how much memory it takes."""
     recorder = _Recorder(type(net).__name__)
-    with torch.no_grad():
-        output = type(net).forward(net, recorder.new_value(0, shape), **options)
-    if not isinstance(output, _Value):
-        raise CannotTile(f"{recorder.name} gives no image, but {type(output).__name__}: --tile off")
-    return Program(shape, recorder.steps, output.number)
+    output, problem = None, ""
+    try:
+        with torch.no_grad():
+            output = type(net).forward(net, recorder.new_value(0, shape), **options)
+    except Exception as error:  # of a forward that asks for values, or of a wrong size
+        problem = (
+            f"{recorder.name} cannot be followed on an image of {shape[3]}x{shape[2]} px without "
+            f"values ({' '.join(str(error).split()) or type(error).__name__})"
+        )
+    if not problem and not isinstance(output, _Value):
+        problem = f"{recorder.name} gives no image, but {type(output).__name__}"
+    number = output.number if isinstance(output, _Value) else len(recorder.steps)
+    return Program(shape, recorder.steps, number, recorder.problem or problem)
 
 
 class _Value(torch.Tensor):
@@ -109,6 +128,7 @@ class _Recorder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.steps: list[Step] = []
+        self.problem = ""  # why the forward cannot be computed in parts: the first there is
 
     def new_value(self, number: int, shape: Shape) -> _Value:
         """A value that later calls may take."""
@@ -128,18 +148,23 @@ class _Recorder:
         local = None
         if isinstance(result, torch.Tensor) and result.dim() == 4:
             local = local_form(func, args, kwargs, _is_value)
-        if local is None:
-            raise CannotTile(
+        if local is None and not self.problem:
+            self.problem = (
                 f"{self.name} computes {func.__name__!r}, of which a part of an image does not "
-                "tell the result: it cannot be computed in tiles; use --tile off"
+                "tell the result: it cannot be computed in tiles"
             )
         values = values_in((args, kwargs), _is_value)
         inputs = tuple(value.number for value in values)
+        if isinstance(result, torch.Tensor) and _works_in_place(func, kwargs):
+            values[0].number = self.add(inputs, local, result)
+            return values[0]  # whoever holds it holds the new one from now on
+        new = lambda t: self.new_value(self.add(inputs, local, t), tuple(t.shape))  # noqa: E731
+        return with_tensors(result, new)
+
+    def add(self, inputs: tuple[int, ...], local: Local | None, result: torch.Tensor) -> int:
+        """Take down a step; returns the number of what it gives."""
         self.steps.append(Step(inputs, local, tuple(result.shape)))
-        if not _works_in_place(func, kwargs):
-            return self.new_value(len(self.steps), tuple(result.shape))
-        values[0].number = len(self.steps)  # whoever holds it holds the new one from now on
-        return values[0]
+        return len(self.steps)
 
 
 def _works_in_place(func: Any, kwargs: dict[str, Any]) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
+from typing import BinaryIO
 
 import torch
 
 from models.tiles.local import Region
+from util.errors import UserError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+NOT_RESERVED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 class Store:
@@ -27,8 +31,9 @@ class Store:
         self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, folder: str | None
     ) -> None:
         _, self.channels, self.height, self.width = shape
-        self.dtype, self.device = dtype, device
-        self.file = None if folder is None else tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self.dtype, self.device, self.folder = dtype, device, folder
+        self.size = stored_bytes(shape, dtype)
+        self.file = None if folder is None else _scratch_file(folder, self.size)
         self.memory = None
         if self.file is None:
             size = (self.height, self.width, self.channels)
@@ -41,8 +46,11 @@ class Store:
             self.memory[region.top : region.bottom, region.left : region.right] = pixels
             return
         rows = pixels.to("cpu", self.dtype).contiguous().view(torch.uint8).numpy()
-        for row, at in zip(rows, self._places(region), strict=True):
-            _complete(os.pwritev, self.file.fileno(), row, at)
+        try:
+            for row, at in zip(rows, self._places(region), strict=True):
+                _complete(os.pwritev, self.file.fileno(), row, at)
+        except OSError as error:
+            raise _no_room(self.folder, self.size, error) from None
 
     def read(self, region: Region) -> torch.Tensor:
         """A part, (1, C, h, w), float32; nobody else holds its memory."""
@@ -67,6 +75,34 @@ class Store:
         row = self.width * px
         first = region.top * row + region.left * px
         return range(first, first + (region.bottom - region.top) * row, row)
+
+
+def _scratch_file(folder: str, size: int) -> BinaryIO:
+    """A file of that many bytes, which has no name: whatever ends the process, the system deletes
+    it. Its room is taken at once: a full disk is told before there is work to lose.
+
+    Raises:
+        UserError: there is no room for it, or the folder cannot be written.
+    """
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in NOT_RESERVED:  # a file system that grows files as they are written
+            return file
+        raise _no_room(folder, size, error) from None
+    return file
+
+
+def _no_room(folder: str, size: int, error: OSError) -> UserError:
+    failure = UserError(
+        f"--tile_scratch {folder}: no scratch file of {size / 2**30:.1f} GiB "
+        f"({error.strerror}); give another folder, --tile_precision bf16 (half of it) or more "
+        "--tile_memory"
+    )
+    failure.exit_code = 1
+    return failure
 
 
 def _complete(function, file: int, row, at: int) -> None:

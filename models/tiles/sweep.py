@@ -10,21 +10,23 @@ network on the whole image but the order of sums.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from models.tiles.local import Noise, Norm, Region
+from models.tiles.plan import Planner, Room, Sweep, last_reads, regions_for
 from models.tiles.record import Program
 from models.tiles.store import Store, stored_bytes
+from util.errors import warn
 
 Statistics = tuple[torch.Tensor, torch.Tensor]  # mean and variance of each channel, (C,)
 Source = Callable[[Region], torch.Tensor]  # a part of the image, (1, C, h, w), float32
 Sink = Callable[[Region, torch.Tensor], None]  # takes a part of the output
 
-SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)  # of tiles, px
+LONG = 1.5  # times as long as with enough room: worth a word
 STRIP_PX = 4096  # that are summed in float32
 
 
@@ -36,14 +38,14 @@ class TileRules:
         side: px of a tile; 0: the largest that memory allows.
         memory: bytes that tiles and kept values may take together.
         folder: of scratch files, for values that memory does not hold.
-        keep: whether values are kept between sweeps; if not, each sweep computes from the image.
+        disk: bytes that scratch files may take; what neither holds is computed anew.
         dtype: in which values are kept.
     """
 
     side: int = 0
     memory: int = 2**31
     folder: str = "/tmp"
-    keep: bool = True
+    disk: int = 2**60
     dtype: torch.dtype = torch.float32
 
 
@@ -84,32 +86,6 @@ def _moments(strip: torch.Tensor) -> Statistics:
     return mean, variance
 
 
-class Sweep(NamedTuple):
-    """Values that are computed in one sweep over the image, all of one height and width."""
-
-    values: list[int]
-    reads: frozenset[int]  # values that it takes from stores
-
-
-def regions_for(
-    program: Program, wanted: dict[int, Region], kept: Iterable[int]
-) -> dict[int, Region]:
-    """The part of each value that wanted parts need, themselves among them.
-
-    Args:
-        wanted: value -> its part.
-        kept: values that are not computed, but read; the image is one of them.
-    """
-    regions, kept = dict(wanted), {0, *kept} - wanted.keys()
-    for value in range(max(wanted), 0, -1):
-        if value in regions and value not in kept:
-            step = program.steps[value - 1]
-            needed = step.local.needs(regions[value])
-            for taken in step.inputs:
-                regions[taken] = regions[taken].united(needed) if taken in regions else needed
-    return regions
-
-
 class TiledForward:
     """A recorded forward on one image, sweep after sweep.
 
@@ -127,56 +103,44 @@ class TiledForward:
     ) -> None:  # fmt: skip
         self.program, self.source, self.device, self.rules = program, source, device, rules
         self.statistics = dict(statistics or {})
-        self.noise: dict[int, torch.Tensor] = {}
+        self.noise: dict[int, np.ndarray | None] = {}
         self.stores: dict[int, Store] = {}
-        steps = enumerate(program.steps, 1)
-        self.normed = {step.inputs[0] for _, step in steps if isinstance(step.local, Norm)}
+        room = Room(rules.memory, rules.disk, rules.dtype)
+        self.planner = Planner(program, self.statistics, room, rules.side)
 
-    def run(self, sink: Sink) -> None:
-        """Compute everything; parts of the output go to `sink`."""
-        sweeps = self.plan()
-        last_read = {value: i for i, sweep in enumerate(sweeps) for value in sweep.reads}
+    def run(self, sink: Sink, told: Callable[[float], object] = lambda share: None) -> None:
+        """Compute everything.
+
+        Args:
+            sink: takes parts of the output.
+            told: is called after each tile, with its share of the work.
+        """
+        sweeps = self.planner.best()
+        self._tell_of_room(sweeps)
+        last_read = last_reads(sweeps)
+        work = sum(self.planner.tile_work(sweep)[1] for sweep in sweeps)
+        noisy = [self._noisy(sweep) for sweep in sweeps]
         try:
             for i, sweep in enumerate(sweeps):
                 self._open_stores(sweep, last_read)
-                self._sweep(sweep, sink)
+                share = self.planner.tile_work(sweep)[1] / work
+                self._sweep(sweep, sink, lambda part, share=share: told(part * share))
                 for value in [v for v in self.stores if last_read[v] <= i]:
                     self.stores.pop(value).close()
+                for value in self.noise.keys() - set().union(*noisy[i + 1 :]):
+                    self.noise[value] = None  # drawn, and not needed any more
         finally:
             for store in self.stores.values():
                 store.close()
 
-    def plan(self) -> list[Sweep]:
-        """Sweeps in their order: for each norm's input, for values that several steps take, and for
-        the output. Those of one size that do not wait for each other's statistics share a sweep."""
-        program, normed = self.program, self.normed - self.statistics.keys()
-        kept = set()
-        if self.rules.keep:
-            forks = {v for v in range(1, len(program.steps)) if len(program.users(v)) > 1}
-            kept = (normed | forks) - {0}
-        sweeps: list[Sweep] = []
-        for value in sorted(kept | normed | {program.output}):
-            together = [*sweeps[-1].values, value] if sweeps else [value]
-            if not sweeps or not self._share(together):
-                together = [value]
-            else:
-                sweeps.pop()
-            sweeps.append(Sweep(together, self._reads(together, kept)))
-        self.kept = {v for v in kept if any(v in sweep.reads for sweep in sweeps)}
-        return sweeps
-
-    def _share(self, values: list[int]) -> bool:
-        sizes = {self.program.shape(value)[2:] for value in values}
-        wanted = {value: Region.whole(self.program.shape(value)) for value in values}
-        computed = regions_for(self.program, wanted, ())
-        waits = {self.program.steps[v - 1].inputs[0] for v in computed
-                 if v and isinstance(self.program.steps[v - 1].local, Norm)}  # fmt: skip
-        return len(sizes) == 1 and not waits & set(values) - self.statistics.keys()
-
-    def _reads(self, values: list[int], kept: set[int]) -> frozenset[int]:
-        wanted = {value: Region.whole(self.program.shape(value)) for value in values}
-        found = regions_for(self.program, wanted, kept - set(values))
-        return frozenset(found) & (kept - set(values))
+    def _tell_of_room(self, sweeps: list[Sweep]) -> None:
+        size, times = self.planner.wanting(sweeps)
+        if times > LONG:
+            warn(
+                f"{self.rules.folder}: {self.rules.disk / 2**30:.1f} GiB for scratch files; what "
+                f"they do not hold is computed again, which takes {times:.0f} times as long as "
+                f"with {size / 2**30:.1f} GiB: --tile_scratch DIR, or --tile_precision bf16"
+            )
 
     def _open_stores(self, sweep: Sweep, last_read: dict[int, int]) -> None:
         """Memory for what a sweep computes and later ones read; on the disk where it is large."""
@@ -188,10 +152,10 @@ class TiledForward:
             folder = None if fits else rules.folder
             self.stores[value] = Store(shape, rules.dtype, self.device, folder)
 
-    def _sweep(self, sweep: Sweep, sink: Sink) -> None:
+    def _sweep(self, sweep: Sweep, sink: Sink, told: Callable[[float], object]) -> None:
         self._draw(max(sweep.values))
-        sums = {value: Sums() for value in sweep.values
-                if value in self.normed and value not in self.statistics}  # fmt: skip
+        sums = {value: Sums() for value in sweep.values if value in self.planner.unknown}
+        px = Region.whole(self.program.shape(sweep.values[0])).px
         for region in self.tiles(sweep):
             tiles = self._compute(dict.fromkeys(sweep.values, region))
             for value, tile in tiles.items():
@@ -201,35 +165,27 @@ class TiledForward:
                     sums[value].add(tile)
                 if value == self.program.output:
                     sink(region, tile)
+            told(region.px / px)
         self.statistics |= {value: found.statistics() for value, found in sums.items()}
+
+    def _noisy(self, sweep: Sweep) -> set[int]:
+        """The dropout that a sweep computes."""
+        wanted = {v: Region.whole(self.program.shape(v)) for v in sweep.values}
+        computed = regions_for(self.program, wanted, sweep.reads).keys() - sweep.reads - {0}
+        return {v for v in computed if isinstance(self.program.steps[v - 1].local, Noise)}
 
     def _draw(self, last: int) -> None:
         """The noise of all dropout up to a value, in the order of the forward."""
         for value, step in enumerate(self.program.steps[:last], 1):
             if isinstance(step.local, Noise) and value not in self.noise:
-                self.noise[value] = step.local.draw(step.shape).bool()
+                self.noise[value] = step.local.bits(step.shape)
 
     def tiles(self, sweep: Sweep) -> Iterator[Region]:
         """Parts of the sweep's values, which together are all of them."""
         _, _, height, width = self.program.shape(sweep.values[0])
-        side = self.rules.side or self._largest_side(sweep, height, width)
+        side = self.planner.tile_work(sweep)[0]
         for top, left in itertools.product(range(0, height, side), range(0, width, side)):
             yield Region(top, min(top + side, height), left, min(left + side, width))
-
-    def _largest_side(self, sweep: Sweep, height: int, width: int) -> int:
-        """px of tiles that take no more than half of the memory."""
-        best = SIDES[0]
-        for side in SIDES:
-            top, left = (
-                max(0, (px - side) // 2) for px in (height, width)
-            )  # the worst: all around
-            tile = Region(top, min(top + side, height), left, min(left + side, width))
-            parts = regions_for(self.program, dict.fromkeys(sweep.values, tile), self.stores)
-            numbers = sum(self.program.shape(v)[1] * part.px for v, part in parts.items())
-            if 4 * numbers > self.rules.memory // 2:
-                break
-            best = side
-        return best
 
     def _compute(self, wanted: dict[int, Region]) -> dict[int, torch.Tensor]:
         """Parts of values, from the stores and the image."""

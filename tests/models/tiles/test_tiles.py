@@ -1,5 +1,6 @@
 """Networks in tiles give what they give on the whole image."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_tiles_are_exact_for_every_generator_and_norm(netG, norm, eval_mode):
 @pytest.mark.parametrize(
     "rules",
     [
-        TileRules(side=48, keep=False),
+        TileRules(side=48, memory=1, disk=0),
         TileRules(side=48, memory=1),
         TileRules(side=40, memory=1, dtype=torch.bfloat16),
     ],
@@ -69,7 +70,7 @@ def test_where_values_are_kept_changes_nothing(rules, tmp_path):
     torch.manual_seed(0)
     net = networks.define_G(3, 3, 4, "resnet_6blocks", "instance", False, "normal", 0.1)
     image = smooth_image(100, 132)
-    rules = TileRules(rules.side, rules.memory, str(tmp_path), rules.keep, rules.dtype)
+    rules = replace(rules, folder=str(tmp_path))
     program = record(net, tuple(image.shape))
     output = torch.empty(program.shape(program.output))
 
@@ -140,7 +141,7 @@ def test_memory_decides_whether_there_are_tiles_and_how_large_they_are():
     sides = []
     for memory in (2**27, 2**30):
         forward = TiledForward(program, lambda region: None, CPU, TileRules(memory=memory))
-        sweep = forward.plan()[0]
+        sweep = forward.planner.best()[0]
         first = next(forward.tiles(sweep))
         sides.append(first.bottom - first.top)
     assert 64 <= sides[0] < sides[1] <= 1024
