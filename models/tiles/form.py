@@ -132,6 +132,8 @@ class InTiles:
         self.needed[shape] = whole_bytes(program)
         if not forced and self.needed[shape] <= room:
             return None
+        if program.problem and forced:
+            raise CannotTile(f"{program.problem}; leave --tile {self.tiling.side} out")
         if program.problem:
             raise CannotTile(
                 f"{shape[3]}x{shape[2]} px take {self.needed[shape] / 2**30:.1f} GiB at once, "

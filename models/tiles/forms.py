@@ -147,6 +147,13 @@ def _batch_norm(
     return Local(lambda tile: F.batch_norm(tile, *known, False, 0.0, eps))
 
 
+def _group_norm(
+    sizes: Sizes, x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5,
+    *switches: Any,
+) -> Local:  # fmt: skip
+    return Norm(weight, bias, eps, num_groups)
+
+
 def _dropout(
     sizes: Sizes, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Local:
@@ -176,6 +183,7 @@ TABLE: dict[str, Callable[..., Local | None]] = {
     "getitem": _getitem,
     "instance_norm": _instance_norm,
     "batch_norm": _batch_norm,
+    "group_norm": _group_norm,
     "dropout": _dropout,
     "own_noise": _own_noise,
     "cat": _cat,

@@ -85,20 +85,30 @@ class Local:
 
 
 class Norm(Local):
-    """Instance norm, and batch norm by the image's own statistics: a pixel's value, and mean and
-    variance of all of its channel.
+    """Instance norm, group norm, and batch norm by the image's own statistics: a pixel's value, and
+    mean and variance of all of its channel, or of some channels together.
 
     Args:
         weight, bias: (C,) or None.
         eps: as of torch's norms.
+        groups: of channels that are normalised together; 0: each by itself.
     """
 
-    def __init__(self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float) -> None:
-        self.weight, self.bias, self.eps = weight, bias, eps
+    def __init__(
+        self, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float, groups: int = 0
+    ) -> None:
+        self.weight, self.bias, self.eps, self.groups = weight, bias, eps, groups
 
     def run(self, tiles: list[torch.Tensor], region: Region, extra: Any) -> torch.Tensor:
         """`extra` is (mean, variance) of the whole input, (C,) each."""
         mean, variance = extra
+        if self.groups:
+            means, squares = mean.view(self.groups, -1), (variance + mean.square())
+            common = means.double().mean(1, keepdim=True)
+            spread = squares.view(self.groups, -1).double().mean(1, keepdim=True) - common.square()
+            mean, variance = (
+                each.expand_as(means).flatten().to(mean) for each in (common, spread.clamp(min=0))
+            )
         x = tiles[0].float()  # as torch's norms in half precision
         return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
 

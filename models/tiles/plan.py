@@ -21,7 +21,7 @@ from models.tiles.store import stored_bytes
 SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)  # of tiles, px
 # What else takes time, in multiplications of a convolution, for each number:
 POINTWISE = 20  # a pass over it, of a norm or an activation
-IN_MEMORY, ON_DISK = 10, 80  # to keep it, or to read it again
+IN_MEMORY, ON_DISK = 10, 256  # to keep it, or to read it again; disks are slow, and full
 
 
 class Sweep(NamedTuple):

@@ -1,5 +1,7 @@
 """Networks in tiles give what they give on the whole image."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +16,12 @@ from models import networks
 from models.compute.configure import configure, image_noise, set_test_mode, undo
 from models.generators import GENERATORS
 from models.tiles.form import Tiling, tile_networks
+from models.tiles.plan import Planner, Room
 from models.tiles.record import CannotTile, record
+from models.tiles.store import Store
 from models.tiles.sweep import TiledForward, TileRules
 from tests.helpers import TINY, make_aligned, test, train
+from util.errors import UserError
 
 CPU = torch.device("cpu")
 LEVEL = 2 / 255  # of an 8-bit picture, in [-1, 1]
@@ -97,13 +102,14 @@ class ManyLayers(nn.Module):
         self.wide = nn.Conv2d(8, 8, 3, padding="same", dilation=3, groups=4)
         self.down = nn.Conv2d(8, 16, 4, stride=2, padding=1)
         self.norm = nn.InstanceNorm2d(16, affine=True)
+        self.groups = nn.GroupNorm(2, 8)
         self.slope = nn.PReLU(16)
         self.last = nn.ConvTranspose2d(12, 3, 3, stride=2, padding=1, output_padding=1)
         self.scale = nn.Parameter(torch.rand(8, 1, 1))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         x = F.leaky_relu_(self.first(F.pad(image, (1, 2, 3, 0))[..., 3:, 1:-2]), 0.1)
-        x = x + self.scale * self.wide(x).clamp(-2, 2)
+        x = self.groups(x) + self.scale * self.wide(x).clamp(-2, 2)
         down = self.slope(self.norm(self.down(x)))
         small = F.pixel_shuffle(F.avg_pool2d(down, 2), 2)  # 4 channels, half the size
         up = F.interpolate(F.max_pool2d(x, 4, 4), scale_factor=2, mode="nearest")
@@ -119,13 +125,85 @@ class Attention(nn.Module):
     """Where each pixel looks at all others."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        weights = image.flatten(2).softmax(-1)
-        return image * weights.sum()
+        pixels = image.flatten(2)
+        weights = (pixels.transpose(1, 2) @ pixels).softmax(-1)
+        return (pixels @ weights).view(image.shape)
 
 
-def test_what_reaches_over_the_whole_image_is_refused_in_one_line():
-    with pytest.raises(CannotTile, match=r"^Attention computes 'flatten'.*--tile off"):
-        record(Attention(), (1, 3, 64, 64))
+class Pooling(nn.Module):
+    """Each channel times its mean."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image * F.adaptive_avg_pool2d(image, 1)
+
+
+class Reshaped(nn.Module):
+    """Pixels that become channels by hand."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        n, c, h, w = image.shape
+        return image.view(n, c, h // 2, 2, w // 2, 2).mean((3, 5))
+
+
+class Decided(nn.Module):
+    """What is computed hangs on the values."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image / float(image.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("net", "what"),
+    [(Attention(), "'flatten'"), (Pooling(), "'adaptive_avg_pool2d'"), (Reshaped(), "'view'"),
+     (Decided(), "'max'")], ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_reaches_over_the_whole_image_is_refused_in_one_line(net, what):
+    name, image = type(net).__name__, smooth_image(64, 64)
+    with pytest.raises(CannotTile, match=rf"^{name} computes {what}.*--tile off"):
+        record(net, (1, 3, 64, 64))
+    with torch.inference_mode():
+        whole = net(image)
+        tile_networks([net], Tiling(memory=2**30))
+        assert torch.equal(net(image), whole), "where it fits as a whole nothing is refused"
+        for tiling in (Tiling(side=32), Tiling(memory=2**10)):
+            tile_networks([net], tiling)
+            with pytest.raises(CannotTile, match=rf"{name} computes {what}.*--tile"):
+                net(image)
+
+
+def test_a_scratch_file_has_no_name_and_its_room_is_taken_before_the_work(tmp_path, monkeypatch):
+    store = Store((1, 4, 64, 64), torch.float32, CPU, str(tmp_path))
+    assert not list(tmp_path.iterdir()), "whatever ends the process, nothing is left"
+    if hasattr(os, "posix_fallocate"):
+        assert os.fstat(store.file.fileno()).st_size == 4 * 4 * 64 * 64
+    store.close()
+
+    def refuse(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    with pytest.raises(UserError, match=r"No space left on device.*--tile_precision bf16"):
+        Store((1, 4, 64, 64), torch.float32, CPU, str(tmp_path))
+    with pytest.raises(UserError, match="no such folder"):
+        Tiling.of({"tile": "auto", "tile_scratch": str(tmp_path / "none"), "tile_memory": 0})
+
+
+def test_what_is_cheap_is_computed_again_and_little_room_is_told(tmp_path, capsys):
+    net = networks.define_G(3, 3, 16, "resnet_6blocks", "instance", False, "normal", 0.02)
+    program = record(net, (1, 3, 2048, 2048))
+    planners = [
+        Planner(program, (), Room(2**24, disk, torch.float32)) for disk in (2**40, 2**27, 0)
+    ]
+    best = [planner.best() for planner in planners]
+    kept = [planner.kept_bytes(sweeps) for planner, sweeps in zip(planners, best, strict=True)]
+    work = [planner.work(sweeps, 0) for planner, sweeps in zip(planners, best, strict=True)]
+    everything = planners[0].kept_bytes(planners[0].sweeps(planners[0].useful))
+    assert kept[0] < everything and kept[1] <= 2**27 + 2**23 and kept[2] <= 2**23
+    assert work[0] < work[1] < work[2]
+    rules = TileRules(memory=2**24, disk=0, folder=str(tmp_path))
+    forward = TiledForward(program, lambda region: None, CPU, rules)
+    forward._tell_of_room(forward.planner.best())
+    assert "--tile_scratch" in capsys.readouterr().err
 
 
 def test_approximate_statistics_take_one_sweep_and_are_near():
