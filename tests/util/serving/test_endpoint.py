@@ -170,18 +170,23 @@ def test_fifty_clients_get_their_own_pictures_and_leave_nothing():
         client.close()
         return answer.status == 200 and (pixels(made) == 255 - file[0]).all()
 
+    def held() -> int:
+        """Bytes, once the last answers are let go of."""
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
     with serving(run_of(network)) as server, ThreadPoolExecutor(50) as clients:
         assert all(clients.map(ask, files))
+        eventually(lambda: not server.server.server_state.tasks)
         tracemalloc.start()
         try:
-            sizes = []
+            before = held()
             for _ in range(2):
                 assert all(clients.map(ask, files))
-                gc.collect()
-                sizes.append(tracemalloc.get_traced_memory()[0])
+            # The images of a round have 160,000 bytes, and four times that as floats.
+            assert eventually(lambda: held() - before < 100_000)
         finally:
             tracemalloc.stop()
-        assert sizes[1] - sizes[0] < 50_000, "bytes; the images have 160,000, and floats four times"
         assert not [each for each in gc.get_objects() if type(each) is Job]
     assert sum(network.batches) >= 150 and 1 < max(network.batches) <= 4, "of one size together"
     assert server.service.answered == 150 and server.service.inside == 0
