@@ -193,8 +193,10 @@ def _wants_json(request: Request) -> bool:
 def _views(made: Made, upload: Upload, kind: str) -> dict[str, str]:
     """8-bit PNGs of what browsers do not show, or not by its range: the source and the result."""
     views = {}
-    if not _is_shown(upload.header, upload.header.kind):
-        source = in_range(made.network.decode(upload.data, NAME).tensor())[None]
+    picture = made.network.decode(upload.data, NAME)
+    is_picture = picture.values.dtype in ("uint8", "float32")  # no label map
+    if is_picture and not _is_shown(upload.header, upload.header.kind):
+        source = in_range(picture.tensor())[None]
         views["source_view"] = base64.b64encode(png_bytes(tensor2im(source))).decode()
     if not _is_shown(upload.header, kind):
         views["view"] = base64.b64encode(png_bytes(tensor2im(made.image))).decode()

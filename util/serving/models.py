@@ -124,6 +124,7 @@ class Models:
         """Whether images that go through a network at once come out as they do alone; it is tried
         out, since a network of somebody's own may norm over all of them."""
         if id(network) not in self._alike:
+            self._alike[id(network)] = False  # also where trying fails, as on label maps
             self._alike[id(network)] = _alike(network, channels)
         return self._alike[id(network)]
 
