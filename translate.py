@@ -50,7 +50,7 @@ from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
 from util.images import lab
 from util.images.convert import IN_MEMORY, Given, Levels, levels_of, taken
-from util.images.header import Header, read_header
+from util.images.header import Header, allowing, read_header
 from util.images.picture import Picture, in_range
 from util.images.read import decode_picture, range_of
 from util.images.write import Encoding, encode_like
@@ -278,8 +278,11 @@ def main(argv: list[str] | None = None) -> int:
     """Translate files; returns the exit code: 1 if some could not be read."""
     out, options = sys.stdout.buffer, TranslateOptions()
     streams = "-" in (argv or sys.argv[1:])  # perhaps to standard output, where no line may go
-    with contextlib.redirect_stdout(sys.stderr) if streams else contextlib.nullcontext():
+    with contextlib.ExitStack() as within:
+        if streams:
+            within.enter_context(contextlib.redirect_stdout(sys.stderr))
         opt = options.parse(argv)
+        within.enter_context(allowing(round(opt.max_megapixels * 10**6)))
         if not options.images or not opt.output:
             raise UserError("give images, and -o: a file for one, or a folder (--help)")
         tune_process(opt.device, opt.precision, False, opt.deterministic)

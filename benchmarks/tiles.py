@@ -35,6 +35,7 @@ from models.compute.configure import configure, set_test_mode, undo
 from models.tiles.form import Tiling, tile_networks
 from models.tiles.plan import ON_DISK, Planner, Room
 from models.tiles.record import record
+from util.results import work
 from util.results.jobs import Job
 
 CPU = torch.device("cpu")
@@ -88,7 +89,7 @@ def measure_memory(args: argparse.Namespace) -> None:
         translator(photo(256))
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
         before, began, cpu = status("VmRSS"), time.perf_counter(), time.process_time()
-        made = translate._translate_file(translator, Job(str(source), Path(folder, "out"), None, 0))
+        made = work.translate_image(translator, Job(str(source), Path(folder, "out"), None, 0))
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
         print(
             f"{args.netG}, ngf {args.ngf}, {args.px}x{args.px} px, --tile_memory "
@@ -192,9 +193,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--approximate", action="store_true")
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="of scratch files")
     args = parser.parse_args(argv)
-    work, px, ngf = works[args.what]
+    measure, px, ngf = works[args.what]
     args.px, args.ngf = args.px or px, args.ngf or ngf
-    work(args)
+    measure(args)
     return 0
 
 

@@ -211,6 +211,9 @@ class TranslateOptions(TestOptions):
         add("-o", "--output", life="place", metavar="OUT",
             help="a file for one image, whose ending tells the format; a folder for several; - for "
             "standard output")
+        add("--max_megapixels", life="call", type=types.non_negative, default=0.0, metavar="N",
+            help="decode images of up to so many million pixels, where that is more than 178; "
+            "larger ones are taken for damage, or for malice")
         add("--skip_existing", life="call", action="store_true",
             help="leave out images that are translated already")
         add("--steady", life="call", action="store_true",

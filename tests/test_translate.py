@@ -1,5 +1,6 @@
 """translate.py and `Translator`: a trained network as a command and as a function of images."""
 
+import contextvars
 import importlib
 import io
 import os
@@ -19,7 +20,8 @@ from PIL import Image
 import translate
 from tests.helpers import TINY, make_aligned, make_single, make_unaligned, photo, test, train
 from translate import Translator
-from util.errors import UserError
+from util.errors import BadImage, UserError
+from util.images import header
 
 SHORT = [*TINY, "--n_epochs", "1", "--n_epochs_decay", "0", "--no_html", "--netG", "resnet_6blocks",
          "--save_epoch_freq", "1"]  # fmt: skip
@@ -259,6 +261,20 @@ def test_steady_frames_do_not_depend_on_what_is_seen_beside(tmp_path, flags, cap
     first, last = (pixels(tmp_path / f"out/{n}.png")[:, :8] for n in (0, 5))
     assert (abs(first - last).max() == 0) == bool(flags)
     assert ("norms by the statistics of 6 images" in capsys.readouterr().out) == bool(flags)
+
+
+def test_a_picture_above_the_limit_is_translated_where_that_is_asked_for(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(header, "MAX_PIXELS", 1000)  # of a picture of 1665 px
+    monkeypatch.setattr(header, "_allowed", contextvars.ContextVar("allowed", default=1000))
+    given = ["--name", "pix", "photos/img2.png", "-o", tmp_path / "out.png"]
+    run(*given, expect=1)
+    assert "img2.png: 45x37 px" in (told := capsys.readouterr().err) and "--max_megapixels" in told
+    run(*given, "--max_megapixels", 0.002)
+    assert Image.open(tmp_path / "out.png").size == (45, 37)
+    with pytest.raises(BadImage):
+        header.read_header("photos/img2.png")  # it was asked for this call alone
 
 
 def test_standard_input_and_output(monkeypatch, capfdbinary):

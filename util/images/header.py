@@ -1,8 +1,10 @@
 """What an image file holds, as far as can be told without decoding its pixels."""
 
 import contextlib
+import contextvars
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,6 +17,7 @@ from util.images.formats import format_of, how_to_convert
 
 MAX_PIXELS = 178_000_000  # of one image; beyond, a small file may unpack to all of the memory
 MAX_BYTES = 1 << 30  # of its values, for more than three channels and deeper ones
+_allowed = contextvars.ContextVar("allowed", default=MAX_PIXELS)  # px, in this thread
 SMALLEST_PX = 4  # side of an image that networks can do something with
 START = 16  # bytes that tell the format
 ORIENTATION = 0x0112  # EXIF and TIFF tag
@@ -60,6 +63,22 @@ class Header:
         return f"{self.size[0]}x{self.size[1]} px, {self.channels} x {self.dtype}"
 
 
+@contextlib.contextmanager
+def allowing(pixels: int) -> Iterator[None]:
+    """Within, images of so many px are decoded, if that is more than usual: who has asked for it
+    knows his files."""
+    token = _allowed.set(max(pixels, MAX_PIXELS))
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def is_allowed(pixels: int, size: int = 0) -> bool:
+    """Whether an image of so many px, and so many bytes when it is decoded, may be decoded."""
+    return pixels <= _allowed.get() and size <= MAX_BYTES * _allowed.get() / MAX_PIXELS
+
+
 def read_header(path: str, data: bytes | None = None) -> Header:
     """The header of a file, or of `data` that was read from it.
 
@@ -87,7 +106,7 @@ def read_header(path: str, data: bytes | None = None) -> Header:
             raise BadImage(path, why + other) from error
     width, height = header.size
     size = width * height * header.channels * np.dtype(header.dtype).itemsize
-    if width * height > MAX_PIXELS or size > MAX_BYTES:
+    if not is_allowed(width * height, size):
         raise _too_large(path, header.describe())
     if min(header.size) < SMALLEST_PX:
         raise BadImage(path, f"{width}x{height} px is too small; accepted: sides of 4 px and more")
@@ -109,8 +128,11 @@ class TooLarge(BadImage):
 
 
 def _too_large(path: str, size: str) -> TooLarge:
-    limit = f"more than {MAX_PIXELS // 10**6} million pixels, or 1 GiB, are not decoded"
-    return TooLarge(path, f"{size}: {limit}", "scale the image down, or cut it into tiles")
+    most = _allowed.get()
+    room = f"{MAX_BYTES / 2**30 * most / MAX_PIXELS:.3g} GiB"
+    limit = f"more than {most // 10**6} million pixels, or {room}, are not decoded"
+    remedy = "scale the image down, cut it into tiles, or translate.py --max_megapixels N"
+    return TooLarge(path, f"{size}: {limit}", remedy)
 
 
 def _reason(file: BinaryIO, error: Exception) -> str:

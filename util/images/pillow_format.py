@@ -15,7 +15,7 @@ from PIL import BmpImagePlugin, Image, PpmImagePlugin, WebPImagePlugin, features
 
 from util.errors import warn
 from util.images.formats import Format
-from util.images.header import MAX_PIXELS, ORIENTATION, Header
+from util.images.header import ORIENTATION, Header, is_allowed
 
 CHANNELS = {"1": 1, "L": 1, "LA": 2, "La": 2, "PA": 4, "RGBA": 4, "RGBa": 4}  # else 3
 # What Pillow's classes raise over bytes that are of another format.
@@ -93,7 +93,7 @@ class DirectFormat(PillowFormat):
             image = type(self).pillow_class(file)
         except NOT_OF_IT as error:
             raise Image.UnidentifiedImageError(f"not of kind {self.kind}") from error
-        if image.width * image.height > MAX_PIXELS:
+        if not is_allowed(image.width * image.height):
             raise Image.DecompressionBombError(f"{image.width}x{image.height} px")
         return image
 
