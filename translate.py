@@ -277,9 +277,8 @@ class Translator:
 def main(argv: list[str] | None = None) -> int:
     """Translate files; returns the exit code: 1 if some could not be read."""
     out, options = sys.stdout.buffer, TranslateOptions()
-    streams = "-" in (argv or sys.argv[1:])  # perhaps to standard output, where no line may go
     with contextlib.ExitStack() as within:
-        if streams:
+        if "-" in (argv or sys.argv[1:]):  # perhaps to standard output, where no line may go
             within.enter_context(contextlib.redirect_stdout(sys.stderr))
         opt = options.parse(argv)
         within.enter_context(allowing(round(opt.max_megapixels * 10**6)))
