@@ -72,9 +72,9 @@ def likely_modes(root: str, phase: str) -> dict[str, str]:
             found["aligned"] = why
         else:
             found["unaligned"] = f"{folders[0]} and {folders[1]} hold no pairs, by their names"
-    if together and not found and not near_names(root, phase):
-        if why := why_pairs_within(os.path.join(root, phase), together):
-            found["aligned"] = why
+    alone = together and not found and not near_names(root, phase)
+    if alone and (why := why_pairs_within(os.path.join(root, phase), together)):
+        found["aligned"] = why
     if together and not found:
         found["colorization"] = f"{os.path.join(root, phase)} holds single images"
     if not found and os.path.isdir(root) and list_images(root).images:
