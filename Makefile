@@ -26,8 +26,8 @@ $(VENV)/.installed: requirements.txt requirements-visdom.txt build-constraints.t
 	$(PIP) --use-pep517 -r requirements-visdom.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements-huggingface.txt requirements-serve.txt \
-  requirements-trackers.txt requirements-video.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-export.txt requirements-huggingface.txt \
+  requirements-serve.txt requirements-trackers.txt requirements-video.txt $(VENV)/.installed
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 

@@ -46,6 +46,7 @@ from models.translation import (
     translate_together,
 )
 from options.test_options import TranslateOptions, words_of
+from util.checkpoints import exports
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, one_line_errors, say, warn
 from util.images import lab
@@ -57,7 +58,7 @@ from util.images.write import Encoding, encode_like
 from util.labels.colours import class_map, encode_labels, values_like_files
 from util.labels.in_memory import given_back, taken_labels
 from util.labels.read import decode_values
-from util.lazy import torch
+from util.lazy import Lazy, torch
 from util.results import work
 from util.results.jobs import Job, is_made, jobs_of
 from util.seed import mix
@@ -67,6 +68,7 @@ from util.video.write import Encoding as VideoEncoding
 if TYPE_CHECKING:
     from models.tiles.local import Region
 
+exported = Lazy("models.export.exported")
 _one_at_a_time = threading.Lock()
 
 
@@ -101,7 +103,8 @@ class Translator:
         """The generator of a run.
 
         Args:
-            run: its folder, e.g. "checkpoints/horse2zebra", or a published <epoch>_net_G*.pth.
+            run: its folder, e.g. "checkpoints/horse2zebra", a published <epoch>_net_G*.pth, or what
+                scripts/export.py has made: an .onnx or .pt2 file, or a folder for a hub.
             epoch: "latest", or the number of one that was saved.
             direction: "AtoB" or "BtoA"; None: as trained. CycleGAN has a generator for each.
             flags: of test.py by their names: device="cpu", precision="bf16", eval=True, tile="off",
@@ -116,7 +119,8 @@ class Translator:
             if not network.startswith("G"):
                 raise UserError(f"{run}: accepted: the folder of a run, or <epoch>_net_G*.pth")
             folder = folder.parent
-        flags |= {"checkpoints_dir": folder.parent, "name": folder.name, "epoch": epoch}
+        flags |= {"checkpoints_dir": folder.parent, "name": folder.name}
+        flags |= {"epoch": epoch} if epoch != "latest" else {}
         flags |= {"direction": direction} if direction else {}
         flags |= {"model_suffix": network[1:]} if network[1:] else {}
         return cls.of(TranslateOptions().parse(words_of(flags)))
@@ -124,6 +128,8 @@ class Translator:
     @classmethod
     def of(cls, opt: argparse.Namespace) -> Translator:
         """The generator that parsed TranslateOptions describe."""
+        if exports.is_file(opt.run_dir):
+            return cls(exported.ExportedModel(Path(opt.run_dir), opt.device), opt)
         # Weights are drawn before they are loaded, from the process's numbers, which come back.
         with _one_at_a_time, torch.random.fork_rng(devices=[]):
             model = create_model(opt)

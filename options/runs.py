@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from options import types
+from util.checkpoints.exports import is_export
 from util.errors import UserError, did_you_mean
 
 MOST = 12  # runs that a message names
@@ -85,7 +86,7 @@ def fits(folder: str, trained: Mapping[str, Any], values: Mapping[str, Any]) -> 
 
 def located(values: dict[str, Any], usual_place: str) -> dict[str, Any]:
     """Values in which a run's path as `--name`, like checkpoints/r1/ as tab completion writes it,
-    is its name and its `--checkpoints_dir`.
+    is its name and its `--checkpoints_dir`; an export's path likewise.
 
     Args:
         values: flag -> value, as given.
@@ -96,9 +97,11 @@ def located(values: dict[str, Any], usual_place: str) -> dict[str, Any]:
     """
     given = values.get("name")
     path = Path(given or "")
+    place = values.get("checkpoints_dir", usual_place)
+    if given and is_export(path) and not is_run(Path(place, path.name)):
+        return values | {"name": path.name, "checkpoints_dir": str(path.parent)}
     if given is None or given == path.name:
         return values
-    place = values.get("checkpoints_dir", usual_place)
     if path.name and ".." not in path.parts and len(path.parts) > 1:
         there = str(path.parent)
         if _same(there, place):

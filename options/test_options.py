@@ -15,6 +15,7 @@ from options.base_options import BaseOptions
 from options.lives import FIXED, OWN
 from options.parser import OptionParser
 from util import distributed
+from util.checkpoints.exports import is_export, is_file, read_facts
 from util.checkpoints.weights import epoch_label, load_state_dict, saved_epochs, weights_path
 from util.direction import oriented
 from util.errors import UserError, say, warn
@@ -65,7 +66,10 @@ class TestOptions(BaseOptions):
         parser.set_defaults(model="test", load_size=size, seed=0, bad_images="skip")
 
     def run_options(self, early: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        """The run's own; for weights from elsewhere, what can be read from them."""
+        """The run's own; of an export those that it was made with; for weights from elsewhere, what
+        can be read from them."""
+        if is_export(file := Path(early["checkpoints_dir"], early["name"])):
+            return read_facts(file)["options"]
         return super().run_options(early, given) or read_from_weights(early)
 
     def run_layer(
@@ -187,6 +191,9 @@ def read_from_weights(early: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+# Flags that say how a network computes, or which one: decided in a file that computes by itself.
+OF_EXPORT = ("epoch", "load_iter", "eval", "precision", "memory_format", "compile", "tile",
+             "tile_memory", "tile_approximate", "direction", "no_dropout")  # fmt: skip
 # Flags of test.py that mean nothing here -> what does.
 OF_TEST = dict.fromkeys(("results_dir", "results_layout", "overwrite"), "-o says where images go")
 OF_TEST |= dict.fromkeys(("dataroot", "phase", "num_test"), "files and folders follow the flags")
@@ -236,6 +243,12 @@ class TranslateOptions(TestOptions):
         their own model."""
         for flag in given.keys() & OF_TEST.keys():
             raise UserError(f"--{flag} {given[flag]}: of test.py; here {OF_TEST[flag]}")
+        place, name = given.get("checkpoints_dir", "."), given.get("name", "")
+        if is_file(Path(place, name)) and (flags := [f for f in OF_EXPORT if f in given]):
+            raise UserError(
+                f"--{flags[0]} {given[flags[0]]}: {name} was written for one answer to this; leave "
+                "the flag out, or export the run anew with it: python scripts/export.py RUN"
+            )
         nowhere = {"dataroot": os.devnull}
         own = trained.get("model") == "colorization" or len(trained.get("style_image", [])) > 1
         if "model" in given or own:

@@ -193,7 +193,7 @@ def test_leaves_and_util_take_plain_arguments():
             )
 
 
-@pytest.mark.parametrize("room", [*UTIL, "compute", "style"])
+@pytest.mark.parametrize("room", [*UTIL, "compute", "export", "style"])
 def test_a_room_says_its_sentence_and_is_small(room: str):
     folder = ROOT / ("util" if room in UTIL else "models") / room
     sentence = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))

@@ -22,7 +22,7 @@ Forward = Callable[..., object]  # takes the layer, and then what the layer take
 
 # Why a layer computes in another form; of several forms the first is the innermost.
 PURPOSES = (
-    "memory_format", "speed", "test", "steady", "noise", "precision", "tiles", "compile",
+    "memory_format", "speed", "test", "steady", "noise", "precision", "tiles", "compile", "export",
 )  # fmt: skip
 
 
@@ -48,6 +48,8 @@ TABLE = (
     Row("speed", "matrix product", fast_layers.takes_doubling, fast_layers.doubling),
     Row("test", "each image's statistics", norms.is_batch_norm, norms.own_statistics),
     Row("noise", "each image's noise", norms.drops, norms.own_noise),
+    Row("export", "each image's statistics", norms.is_batch_norm, norms.statistics_in_one),
+    Row("export", "no noise", norms.drops, norms.no_noise),
 )
 
 

@@ -20,7 +20,7 @@ _RGB_TO_XYZ = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
 _WHITE = np.array([0.95047, 1.0, 1.08883])
-_TO_XYZ = (_RGB_TO_XYZ / _WHITE[:, None]).astype(np.float32)  # linear RGB -> XYZ / white
+TO_XYZ = (_RGB_TO_XYZ / _WHITE[:, None]).astype(np.float32)  # linear RGB -> XYZ / white
 
 
 def _linear(levels: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def _roots(levels: np.ndarray) -> np.ndarray:
     power on a CPU, and images one by one stay in its caches."""
     is_bytes = levels.dtype == np.uint8
     linear = _LINEAR.take(levels, mode="clip") if is_bytes else _linear(levels.clip(0, 1))
-    xyz = (_TO_XYZ @ linear.reshape(3, -1)).reshape(levels.shape)
+    xyz = (TO_XYZ @ linear.reshape(3, -1)).reshape(levels.shape)
     roots = np.cbrt(xyz)
     np.copyto(roots, 7.787 * xyz + np.float32(16 / 116), where=xyz <= 0.008856)
     return roots.astype(np.float32, copy=False)
@@ -74,8 +74,8 @@ def _roots_of_batch(levels: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def _tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """_LINEAR and, (3, 3, 1, 1), _TO_XYZ, brought to a device once."""
-    return tuple(torch.from_numpy(t).to(device) for t in (_LINEAR, _TO_XYZ[..., None, None]))
+    """_LINEAR and, (3, 3, 1, 1), TO_XYZ, brought to a device once."""
+    return tuple(torch.from_numpy(t).to(device) for t in (_LINEAR, TO_XYZ[..., None, None]))
 
 
 def lab_to_rgb(L: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:

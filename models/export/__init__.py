@@ -1,0 +1,1 @@
+"""A trained generator as a file that runs without this project, and what such a file gives here."""
