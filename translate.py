@@ -39,12 +39,7 @@ from data.label_maps import ToChannels, ToClasses
 from models import create_model
 from models.base_model import BaseModel
 from models.compute.process import tune_process
-from models.translation import (
-    hold_statistics,
-    tile_model,
-    translate_parts,
-    translate_together,
-)
+from models.translation import hold_statistics, tile_model, translate_parts, translate_together
 from options.test_options import TranslateOptions, words_of
 from util.checkpoints import exports
 from util.direction import oriented
@@ -94,12 +89,9 @@ class Translator:
 
     @classmethod
     def load(
-        cls,
-        run: str | os.PathLike,
-        epoch: str | int = "latest",
-        direction: str | None = None,
+        cls, run: str | os.PathLike, epoch: str | int = "latest", direction: str | None = None,
         **flags: Any,
-    ) -> Translator:
+    ) -> Translator:  # fmt: skip
         """The generator of a run.
 
         Args:
