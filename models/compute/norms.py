@@ -7,6 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+Statistics = tuple[torch.Tensor, torch.Tensor]  # mean and variance of each channel, (C,)
+LARGE_PX = 2**13  # of an image, from which on sums in float32 lose digits that can be seen
+STRIP_PX = 4096  # that are summed in float32
 GROUP_NUMBERS = 2**24  # of noise that are drawn at once
 
 
@@ -38,10 +41,63 @@ def norm_each_image(
 ) -> torch.Tensor:
     """F.instance_norm of (N, C, H, W) as batch norm of one image after the other: torch's instance
     norm copies channels_last images first, and needs three times as long."""
+    if len(x) == 1 and _loses_digits(x):
+        sums = Sums()
+        sums.add(x)
+        return F.batch_norm(x, *sums.statistics(), weight, bias, False, 0.0, eps)
     how = {"weight": weight, "bias": bias, "training": True, "eps": eps}
     if len(x) == 1:
         return F.batch_norm(x, None, None, **how)
     return torch.cat([F.batch_norm(image, None, None, **how) for image in x.split(1)])
+
+
+def _loses_digits(x: torch.Tensor) -> bool:
+    """Whether torch's own norm of an image's features would be less exact than float32 can be: on
+    a CPU it adds pixel after pixel of channels_last ones. Not where gradients are wanted."""
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
+    return (
+        plain
+        and x.shape[2:].numel() > LARGE_PX
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and not torch.compiler.is_compiling()
+    )
+
+
+class Sums:
+    """Mean and variance of each channel over all parts of an image's features."""
+
+    def __init__(self) -> None:
+        self.count, self.sum, self.squares = 0, 0.0, 0.0
+
+    def add(self, tile: torch.Tensor) -> None:
+        """Count a part in, (1, C, h, w).
+
+        torch's sums of channels_last images in float32 lose digits with each pixel, and in float64
+        they take as long as a convolution: strips are summed in float32, and added in float64.
+        """
+        tile = tile.float()
+        rows = max(1, STRIP_PX // tile.shape[3])
+        parts = [_moments(strip) for strip in tile.split(rows, 2)]
+        px = torch.tensor([[strip.shape[2] * strip.shape[3]] for strip in tile.split(rows, 2)],
+                          dtype=torch.float64, device=tile.device)  # fmt: skip
+        mean, variance = (torch.stack(each).double() for each in zip(*parts, strict=True))
+        self.count += tile.shape[2] * tile.shape[3]
+        self.sum = self.sum + (px * mean).sum(0)
+        self.squares = self.squares + (px * (variance + mean.square())).sum(0)
+
+    def statistics(self) -> Statistics:
+        """(C,) float32 each; the variance is biased, as norms take it."""
+        mean = self.sum / self.count
+        variance = (self.squares / self.count - mean.square()).clamp(min=0)
+        return mean.float(), variance.float()
+
+
+def _moments(strip: torch.Tensor) -> Statistics:
+    """Of (1, C, h, w); on a CPU torch's batch norm finds them ten times as fast as its mean."""
+    if strip.device.type == "cpu":
+        return torch.batch_norm_update_stats(strip, None, None, 0.0)
+    variance, mean = torch.var_mean(strip, (0, 2, 3), correction=0)
+    return mean, variance
 
 
 def drops(layer: nn.Module) -> bool:

@@ -16,18 +16,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from models.compute.norms import Statistics, Sums
 from models.tiles.local import Noise, Norm, Region
 from models.tiles.plan import Planner, Room, Sweep, last_reads, regions_for
 from models.tiles.record import Program
 from models.tiles.store import Store, stored_bytes
 from util.errors import warn
 
-Statistics = tuple[torch.Tensor, torch.Tensor]  # mean and variance of each channel, (C,)
 Source = Callable[[Region], torch.Tensor]  # a part of the image, (1, C, h, w), float32
 Sink = Callable[[Region, torch.Tensor], None]  # takes a part of the output
 
 LONG = 1.5  # times as long as with enough room: worth a word
-STRIP_PX = 4096  # that are summed in float32
 
 
 @dataclass(frozen=True)
@@ -47,43 +46,6 @@ class TileRules:
     folder: str = "/tmp"
     disk: int = 2**60
     dtype: torch.dtype = torch.float32
-
-
-class Sums:
-    """Mean and variance of each channel over all parts of a value."""
-
-    def __init__(self) -> None:
-        self.count, self.sum, self.squares = 0, 0.0, 0.0
-
-    def add(self, tile: torch.Tensor) -> None:
-        """Count a part in, (1, C, h, w).
-
-        torch's sums of channels_last images in float32 lose digits with each pixel, and in float64
-        they take as long as a convolution: strips are summed in float32, and added in float64.
-        """
-        tile = tile.float()
-        rows = max(1, STRIP_PX // tile.shape[3])
-        parts = [_moments(strip) for strip in tile.split(rows, 2)]
-        px = torch.tensor([[strip.shape[2] * strip.shape[3]] for strip in tile.split(rows, 2)],
-                          dtype=torch.float64, device=tile.device)  # fmt: skip
-        mean, variance = (torch.stack(each).double() for each in zip(*parts, strict=True))
-        self.count += tile.shape[2] * tile.shape[3]
-        self.sum = self.sum + (px * mean).sum(0)
-        self.squares = self.squares + (px * (variance + mean.square())).sum(0)
-
-    def statistics(self) -> Statistics:
-        """(C,) float32 each; the variance is biased, as norms take it."""
-        mean = self.sum / self.count
-        variance = (self.squares / self.count - mean.square()).clamp(min=0)
-        return mean.float(), variance.float()
-
-
-def _moments(strip: torch.Tensor) -> Statistics:
-    """Of (1, C, h, w); on a CPU torch's batch norm finds them ten times as fast as its mean."""
-    if strip.device.type == "cpu":
-        return torch.batch_norm_update_stats(strip, None, None, 0.0)
-    variance, mean = torch.var_mean(strip, (0, 2, 3), correction=0)
-    return mean, variance
 
 
 class TiledForward:

@@ -15,13 +15,14 @@ from PIL import Image
 
 from util import atomic
 from util.errors import UserError, warn
-from util.images.convert import levels_of, png_bytes, save_image, tensor2im
+from util.images.convert import levels_of, png_bytes, save_image, scaled_size, tensor2im
 from util.images.formats import format_named, written_extensions
 from util.images.header import Header, read_header
 from util.images.read import Range, decode_stored
 from util.lazy import torch
 
 EIGHT_BITS = Header((0, 0), 3)
+SHOWN_PX, SHOWN_SIDE = 2**24, 2048  # px of a picture from which pages show a small copy
 LOSSY = {"jpg": 95, "webp": 90}  # kind -> usual quality
 
 
@@ -192,15 +193,22 @@ def save_like(
 
     Args:
         view: of the picture, without its extension, where the file is a PNG itself, but of 16 bits:
-            browsers show these by their full range, so that 12 bits are all but black.
+            browsers show these by their full range, so that 12 bits are all but black; or has more
+            px than browsers show at ease. Of these the picture is a small copy.
 
     Returns: the picture to look at.
     """
     file = save_values(image, path, model, value_range, aspect_ratio, encoding)
     is_picture = file.suffix.lstrip(".") in ("png", *LOSSY)
-    if is_picture and (view is None or model.dtype != "uint16"):
+    height, width = image.shape[2:]
+    is_large = height * width > SHOWN_PX
+    if is_picture and (view is None or (model.dtype != "uint16" and not is_large)):
         return file
     shown = view if is_picture else path
     shown = shown.with_name(f"{shown.name}.png")
+    shown.parent.mkdir(parents=True, exist_ok=True)
+    if is_large:
+        size = scaled_size((height, width), SHOWN_SIDE, longer=True)
+        image = torch.nn.functional.adaptive_avg_pool2d(image.float(), size)
     save_image(tensor2im(image), shown, aspect_ratio)
     return shown

@@ -161,8 +161,6 @@ class Results:
                 save_values(image, path, header, *how)
                 continue
             view = self.folder / SHOWN / path.relative_to(self.folder / "images")
-            if header.dtype == "uint16":
-                view.parent.mkdir(parents=True, exist_ok=True)
             picture = save_like(image, path, header, *how, view)
             shown[label] = picture.relative_to(self.folder).as_posix()
         return stem, shown
