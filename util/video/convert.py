@@ -104,8 +104,8 @@ def convert(path: str, target: Path, encoding: Encoding, change: Change) -> Conv
             writer.close()
             return done
         except av_library().error.FFmpegError as error:
-            if isinstance(error, OSError) and error.errno:
-                raise
+            if isinstance(error, OSError):  # the disk is full
+                raise OSError(error.errno, error.strerror, str(target)) from error
             raise UserError(
                 f"{target}: {encoding.codec.encoder} in {encoding.container.muxer} does not take "
                 f"it ({error.strerror}); give another --codec or ending"

@@ -149,6 +149,19 @@ def test_what_ends_the_work_leaves_nothing_half_written(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+    resource = pytest.importorskip("resource")
+    clip = write_clip(tmp_path / "in.mkv", pan(20))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            run(clip, tmp_path / "out.mkv", codec="ffv1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.name for file in tmp_path.iterdir()] == ["in.mkv"]
+
+
 def test_depth_opacity_and_hdr_are_told(tmp_path, capsys):
     deep = write_clip(tmp_path / "deep.mkv", pan(2), "ffv1", "yuv420p10le", color_trc=16,
                       color_primaries=9)  # fmt: skip
