@@ -237,7 +237,8 @@ def hold_statistics(model: Any, samples: list[dict], seed: int, direction: str) 
 
     Returns: what is held now, in words.
     """
-    nets = list(model.networks().values())
+    if not (nets := list(model.networks().values())):
+        raise UserError("--steady: an exported file's norms cannot be held; give the run's folder")
     groups = [group for _, group in by_size([samples])]
     if len(groups) > 1 or not _all_fit(model, samples):
         groups = [[sample] for sample in samples]

@@ -15,9 +15,11 @@ from torch import nn
 
 from models import networks, test_model
 from models.compute.configure import image_noise
+from models.translation import hold_statistics
 from tests.helpers import make_single, photo, pictures
 from tests.helpers import test as run_test
 from util import atomic
+from util.errors import UserError
 from util.threads import OrderedThreads
 
 SIZES = [(48, 48), (40, 60), (48, 48), (48, 48), (40, 60), (36, 36), (48, 48)]
@@ -133,3 +135,14 @@ def test_background_keeps_order_and_bounds_what_waits():
             background.submit(10, work, number)
             most = max(most, len(background.waiting))
     assert taken == list(range(20)) and most <= 3
+
+
+def test_statistics_of_a_file_without_networks_cannot_be_held():
+    class Exported:
+        """As models.export.exported.ExportedModel."""
+
+        def networks(self) -> dict:
+            return {}
+
+    with pytest.raises(UserError, match="give the run's folder"):
+        hold_statistics(Exported(), [{"A": torch.zeros(3, 8, 8)}], 0, "AtoB")
