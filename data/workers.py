@@ -14,9 +14,11 @@ import contextlib
 import errno
 import functools
 import multiprocessing.connection
+import multiprocessing.queues
 import os
 import signal
 import threading
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +35,7 @@ from util.tensors import with_kind, with_tensors
 MORE_ROOM = "docker run --shm-size 1g, or ulimit -n 4096,"
 # Words of torch for what the system has refused.
 NO_ROOM = ("shared memory", "/torch_", "No space left", "Too many open files")
+SENT_NOTHING = 73  # exit code of a worker whose batch cannot be sent
 REFUSED = {errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -50,7 +53,8 @@ def batches_of(loader: torch.utils.data.DataLoader, workers: list[BaseProcess]) 
     except (RuntimeError, OSError, EOFError) as error:  # of torch; of a batch half handed over
         loader._iterator = None
         killed = _killed(workers)
-        if not killed and is_no_room(error):
+        unsent = any(worker.exitcode == SENT_NOTHING for worker in workers)
+        if not killed and (unsent or is_no_room(error)):
             raise UserError(
                 f"--num_threads {loader.num_workers}: too few file handles, or too little shared "
                 f"memory (/dev/shm), for so many processes; {MORE_ROOM} gives more, or lower it"
@@ -157,9 +161,18 @@ def no_word_of_cores() -> Iterator[None]:
 def begin_worker(worker_number: int) -> None:
     """For worker processes: whoever signals the whole group means the run, which ends them."""
     quiet_decoders()
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_unsent)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def _end_unsent(error: Exception, batch: object) -> None:
+    """In a worker: a batch that could not be sent would be waited for in vain. What it was for want
+    of, the main process tells; Python would print a trace."""
+    if not is_no_room(error):
+        traceback.print_exception(error)
+    os._exit(SENT_NOTHING)
 
 
 @dataclass(frozen=True)

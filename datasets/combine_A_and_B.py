@@ -32,7 +32,7 @@ from scripts.tool import (
     refuse_inside,
     save_picture,
 )
-from util.errors import UserError, one_line_errors, say
+from util.errors import UserError, one_line_errors, say, shown
 from util.images.pillow_format import PillowFormat
 from util.images.read import load_image
 
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     everything = [job for jobs in by_split.values() for job in jobs]
     for_each(combine, everything, parallel=not args.no_multiprocessing)
     for split, jobs in by_split.items():
-        say(f"{split or 'images'}: {len(jobs)} pairs in {Path(args.fold_AB, split)}")
+        say(shown(f"{split or 'images'}: {len(jobs)} pairs in {Path(args.fold_AB, split)}"))
     return 0
 
 

@@ -21,7 +21,7 @@ import _root
 from PIL import Image
 
 from scripts.tool import ToolParser, for_each, glue, refuse_inside, save_picture
-from util.errors import UserError, one_line_errors, say
+from util.errors import UserError, one_line_errors, say, shown
 from util.images.read import load_image
 
 SIZE = (256, 256)
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     jobs = [(*pair, out, i) for out, found in plan.items() for i, pair in enumerate(found)]
     for_each(convert, jobs)
     for folder, found in plan.items():
-        say(f"{folder.name}: {len(found)} pairs in {folder}, {folder}A, {folder}B")
+        say(shown(f"{folder.name}: {len(found)} pairs in {folder}, {folder}A, {folder}B"))
     return 0
 
 

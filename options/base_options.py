@@ -105,6 +105,7 @@ class BaseOptions(ABC):
         parser, configs, trained = self._gather(argv)
         command_line, unknown = parser.explicit(argv)
         parser.refuse_unknown(unknown)
+        parser.warn_of_repeated(argv)
         layers = [(file, parser.from_config(values, file)) for file, values in configs.items()]
         layers += [("command line", command_line), (self.command, self.instead)]
         explicit = {key: value for _, layer in layers for key, value in layer.items()}

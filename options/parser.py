@@ -277,6 +277,22 @@ class OptionParser(Declares, argparse.ArgumentParser):
                 f"unexpected argument {word!r}; flags start with -- and come before values"
             )
 
+    def warn_of_repeated(self, argv: list[str]) -> None:
+        """Say which value counts of a flag that is given several, as its last one does."""
+        known = {name: action for action in self._actions for name in action.option_strings}
+        given: dict[str, list[str]] = {}
+        for number, word in enumerate(argv):
+            name, joined, value = word.partition("=")
+            action = known.get(name)
+            if action is None or isinstance(action, argparse._AppendAction):
+                continue
+            following = itertools.takewhile(lambda w: w[:2] != "--", argv[number + 1 :])
+            words = [value] if joined else list(following)[: 1 if action.nargs is None else None]
+            given.setdefault(action.dest, []).append(" ".join(words) or name)
+        for flag, values in given.items():
+            if len(set(values)) > 1:
+                warn(f"--{flag} is given {len(values)} times: {', '.join(values)}; the last counts")
+
     def explain(self, flag: str, value: str) -> str:
         """What to type instead of a flag that is not there; empty if nothing is known of it.
 

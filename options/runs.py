@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from options import types
+from util.atomic import refuse_no_folder
 from util.checkpoints.exports import is_export
 from util.errors import UserError, did_you_mean
 
@@ -147,7 +148,8 @@ def described(folder: str | Path, name: str) -> str:
 
 
 def missing(flag: str, name: str, folder: str | Path) -> UserError:
-    """The error for a run that is not there."""
+    """The error for a run that is not there. Raises UserError for what is no folder."""
+    refuse_no_folder(Path(folder, name), "--name")
     return UserError(f"{flag}: no run {name!r} in {folder}; runs there: {described(folder, name)}")
 
 

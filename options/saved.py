@@ -7,7 +7,7 @@ in a file (aliases of aliases, deep nesting, tags) takes more time or memory tha
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +270,12 @@ def file_of(run_dir: Path, spare: Path) -> Path | None:
         return None if options is None else run_dir / FILE
     save_options(spare, FILE.removesuffix(".yaml"), options, "")
     return spare / FILE
+
+
+def is_of_a_run(values: Mapping[str, Any]) -> bool:
+    """Whether a file of options is that of a run, which has all flags, and not one that somebody
+    has written."""
+    return {"batch_size", "beta1", "init_gain", "lr_policy", "serial_batches"} <= values.keys()
 
 
 def digests(values: dict[str, Any]) -> dict[str, dict[str, str]]:

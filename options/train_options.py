@@ -158,7 +158,9 @@ class TrainOptions(BaseOptions):
             self._resolve("init_from", path)
         if goes_on and not given and (epoch := saved_epoch(opt.run_dir, opt.epoch_label)):
             decided["epoch_count"] = epoch  # for schedules that plug-ins make of opt
-        if goes_on and opt.trained and "file_order" not in opt.trained | explicit:
+        repeated = [values for values in self.configs.values() if saved.is_of_a_run(values)]
+        earlier = [opt.trained] if goes_on and opt.trained else repeated
+        if earlier and all("file_order" not in values | explicit for values in earlier):
             decided["file_order"] = "plain"  # a run of an earlier version draws as it drew
         return decided
 

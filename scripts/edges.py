@@ -27,7 +27,7 @@ from scripts.tool import (
     refuse_inside,
     save_picture,
 )
-from util.errors import UserError, choose, one_line_errors, say
+from util.errors import UserError, choose, one_line_errors, say, shown
 from util.images.read import load_image
 
 SPECK = 20  # px: a line that is no longer is dropped
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     targets = [args.out / photo.relative_to(args.photos) for photo in photos]
     look = (args.method, sigma, args.pairs)
     for_each(draw, [(*job, *look) for job in zip(photos, targets, strict=True)])
-    say(f"{len(photos)} {'pairs' if args.pairs else 'drawings'} in {args.out}")
+    say(shown(f"{len(photos)} {'pairs' if args.pairs else 'drawings'} in {args.out}"))
     return 0
 
 

@@ -26,7 +26,7 @@ from options.saved import options_of
 from options.train_options import lives_of_run
 from scripts.curves import AXES, Columns, Panel, along, drawable, read_columns
 from util.atomic import check_readable
-from util.errors import UserError, choose, did_you_mean, one_line_errors, readable, say, warn
+from util.errors import UserError, choose, did_you_mean, one_line_errors, readable, say, shown, warn
 
 
 @dataclass
@@ -124,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
     }
     tables = [last_values(runs, panels), differences(runs)]
     plots.save_page(args.out / "index.html", panels, labels, args.x, facts, tables)
-    say(f"{', '.join(labels)}: {args.out / 'index.html'}, {args.out / 'plot.png'}")
+    say(shown(f"{', '.join(labels)}: {args.out / 'index.html'}, {args.out / 'plot.png'}"))
     return 0
 
 

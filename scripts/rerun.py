@@ -15,12 +15,12 @@ import _root
 
 import train
 from options.runs import run_or_file
-from options.saved import FILE, file_of, load_config
+from options.saved import FILE, file_of
 from scripts.tool import reports
 from util.atomic import check_readable
 from util.checkpoints.checkpoint import list_checkpoints
 from util.checkpoints.weights import load_state_dict, published
-from util.errors import UserError, one_line_errors, say
+from util.errors import UserError, one_line_errors, say, shown
 
 
 def weights_hash(run_dir: Path) -> str:
@@ -63,8 +63,6 @@ def main(argv: list[str] | None = None) -> int:
         if options is None:
             raise UserError(f"{args.run}: no {FILE} in it; give the folder of a run")
         flags = ["--name", name, "--checkpoints_dir", str(args.run.parent), "--suffix", ""]
-        if "file_order" not in load_config(options):
-            flags += ["--file_order", "plain"]  # of an earlier version
         if code := train.main(["--config", str(options), *flags, *more]):
             return code
     ends = [progress(run) for run in (args.run, args.run.parent / name)]
@@ -74,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
             "(--continue_train), then compare"
         )
     before, after = weights_hash(args.run), weights_hash(args.run.parent / name)
-    say(f"{before}  {args.run}\n{after}  {args.run.parent / name}")
+    say(f"{before}  {shown(args.run)}\n{after}  {shown(args.run.parent / name)}")
     say("the same weights" if before == after else "other weights")
     return int(before != after)
 

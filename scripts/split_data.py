@@ -32,7 +32,7 @@ from data.pair_rules import Rule, needed_rule
 from data.pairs import stem_key
 from scripts.tool import ToolParser, for_each, refuse_inside, write
 from util import atomic
-from util.errors import UserError, one_line_errors, say, warn
+from util.errors import UserError, one_line_errors, say, shown, warn
 from util.record import counted
 
 SPLITS = ("train", "val", "test")
@@ -175,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
         for split, share in zip(SPLITS, args.share, strict=True):
             folder = args.out / f"{split}{domain}"
             count = sum(target.is_relative_to(folder) for _, target in moves)
-            say(f"{split}{domain}: {counted(count, 'image')} in {folder}")
+            say(shown(f"{split}{domain}: {counted(count, 'image')} in {folder}"))
             if share and not count:
                 warn(f"no image came to {split}{domain}; there are few, or its share is small")
     return 0

@@ -69,6 +69,24 @@ def stays(path: object) -> bool:
     return not {"", ".", ".."} & set(parts) and not Path(path).drive
 
 
+def refuse_no_folder(folder: Path, flag: str) -> None:
+    """Raise UserError if something else is in the place of a folder that may be there, or be made.
+
+    Args:
+        flag: that gives it another place, for the message.
+    """
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(
+            f"{folder}: a link to {os.readlink(folder)}, which is not there; mount that disk, or "
+            "make the folder, or delete the link"
+        )
+    if folder.exists() and not folder.is_dir():
+        kind = not_regular(folder).partition(",")[0] or "a file"
+        raise UserError(
+            f"{folder}: {kind} is where a folder should be; move it away, or give another {flag}"
+        )
+
+
 def own_folder(folder: Path) -> None:
     """Make a folder of ours, unless it is there.
 

@@ -10,6 +10,7 @@ null. Where the losses are the means of an epoch, the line says so: "mean_over":
 import json
 import math
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,14 +23,22 @@ from util.errors import readable, warn
 def quoted(word: str) -> str:
     """A word of a command as it is typed in a shell, whatever it holds.
 
-    What would not print (a line's end, what steers the terminal, bytes that are no UTF-8) is
-    written as bash, zsh and ksh take it: $'...'.
+    What would not print (a line's end, what steers the terminal, bytes that are no UTF-8, letters
+    that the terminal has no code for) is written as bash, zsh and ksh take it: $'...'.
     """
     word = readable(word)
-    if not word or word.isprintable():
+    if all(map(_prints, word)):
         return shlex.quote(word)
-    plain = "".join(char if char.isprintable() else _escapes(char) for char in _escaped(word))
+    plain = "".join(char if _prints(char) else _escapes(char) for char in _escaped(word))
     return f"$'{plain}'"
+
+
+def _prints(char: str) -> bool:
+    try:
+        char.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeError:
+        return False
+    return char.isprintable()
 
 
 def _escaped(word: str) -> str:

@@ -88,3 +88,20 @@ def test_a_run_of_an_earlier_version_goes_on_in_the_order_it_had(frames):
     run_train(*words, 2, "--continue_train")
     assert yaml.safe_load(options.read_text())["file_order"] == "plain"
     assert listed(TrainOptions().parse(goes_on)) == plain
+
+
+OF_EARLIER = ["batch_size", "beta1", "init_gain", "lr_policy", "serial_batches", "ngf"]
+
+
+@pytest.mark.parametrize("of_a_run", [True, False])
+def test_the_options_of_an_earlier_version_repeat_its_order(frames, of_a_run):
+    """By --config alone, too; a file that somebody has written has the order of today."""
+    frames.rename(frames.with_name("train"))
+    words = [str(word) for word in ("--dataroot", frames.parent, *RUN)]
+    values = vars(TrainOptions().parse(words))
+    kept = OF_EARLIER if of_a_run else ["batch_size"]
+    Path("old.yaml").write_text(yaml.safe_dump({flag: values[flag] for flag in kept}))
+    opt = TrainOptions().parse([*words, "--config", "old.yaml"])
+    assert opt.file_order == ("plain" if of_a_run else "natural")
+    given = TrainOptions().parse([*words, "--config", "old.yaml", "--file_order", "natural"])
+    assert given.file_order == "natural"

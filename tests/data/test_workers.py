@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import multiprocessing.queues
 import os
 import signal
 from pathlib import Path
@@ -117,3 +118,13 @@ def test_a_worker_that_shared_memory_has_killed_is_told_what_to_raise(tmp_path):
         for _ in loader:
             os.kill(loader.workers[0].pid, signal.SIGBUS)
             loader.workers[0].join(LIMIT_S)
+
+
+def test_a_worker_that_can_send_nothing_ends_without_a_trace(capfd):
+    """Few file handles: the main process tells it; of anything else there is a trace."""
+    for error, traces in ((OSError(errno.EMFILE, "Too many open files"), 0), (ValueError(), 1)):
+        if (child := os.fork()) == 0:
+            workers.begin_worker(0)
+            multiprocessing.queues.Queue._on_queue_feeder_error(error, None)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == workers.SENT_NOTHING
+        assert capfd.readouterr().err.count(type(error).__name__) == traces

@@ -9,7 +9,7 @@ import yaml
 import data
 import models
 from options import test_options, train_options
-from tests.helpers import golden
+from tests.helpers import golden, make_aligned
 from util.errors import UserError
 from util.trackers import asked_trackers
 
@@ -343,3 +343,21 @@ def test_help_is_understood_by_newcomers(capsys):
     ):  # fmt: skip
         assert words in text
     assert "(default: None)" not in text and "(default: False)" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--lr", "0.1", "--lr", "0.2"], "--lr is given 2 times: 0.1, 0.2; the last counts"),
+        (["--lr=0.1", "--lr", "0.1"], ""),
+        (["--no_flip", "--no_flip"], ""),
+        (["--lambda_L1", "10", "--lambda_L1=1"], "--lambda_L1 is given 2 times: 10, 1; the last"),
+    ],
+)
+def test_a_flag_that_is_given_twice_is_told(tmp_path, capsys, words, told):
+    """Once, where its values differ."""
+    flags = ["--dataroot", str(make_aligned(tmp_path)), "--name", "n", "--model", "pix2pix"]
+    train_options.TrainOptions().parse([*flags, *words])
+    assert capsys.readouterr().err.count("the last counts") == bool(told)
+    train_options.TrainOptions().parse([*flags, *words])
+    assert told in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Commands that are printed can be pasted, whatever the names."""
 
 import argparse
+import io
 import itertools
 import os
 import shlex
@@ -80,3 +81,10 @@ def test_the_next_command_of_a_run_called_n(tmp_path, capsys):
     run_test(*shlex.split(line)[3:], "--gpu_ids", -1)
     page = next(Path("results/-n").glob("*/index.html")).read_text()
     assert "python test.py --dataroot=-d --name=-n --gpu_ids -1" in page
+
+
+def test_words_that_a_terminal_has_no_letters_for_can_be_pasted(monkeypatch):
+    """In a C locale, where they would be printed as \\xfc."""
+    assert quoted("ü b") == "'ü b'"
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    assert quoted("ü b") == r"$'\xc3\xbc b'"

@@ -10,6 +10,7 @@ older are kept for their number, without state.pth; see `retention`.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -147,7 +148,14 @@ def find_checkpoint(
                 f"{damage}; --epoch {label} is damaged; --epoch accepts here: "
                 f"{', '.join(others) or 'none'}"
             )
-        warn(f"{damage}; going back to the checkpoint before")
+        if wanted == [checkpoint]:
+            raise UserError(
+                f"{damage}; it is of the run's only checkpoint: put the file back, or begin anew"
+            )
+        if checkpoint is not wanted[-1]:
+            warn(f"{damage}; going back to the checkpoint before")
+        else:
+            warn(f"{damage}; there is none before it")
     if wanted:
         raise UserError(f"{Path(run_dir, 'snapshots')}: every checkpoint is damaged; begin anew")
     return None
@@ -225,7 +233,7 @@ def save_checkpoint(
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         needed = [networks] * (2 if safetensors else 1) + [state]
-        raise _not_saved(final, error, sum(t.nbytes for t in tensors_in(needed))) from None
+        raise _not_saved(final, error, sum(t.nbytes for t in tensors_in(needed))) from error
     kept = list_checkpoints(run_dir)
     return told + prune(kept, Path(run_dir), keep_last, keep_numbered, all_states, spared)
 
@@ -241,9 +249,12 @@ def _not_saved(folder: Path, error: OSError, needed: int) -> SaveError:
     Args:
         needed: bytes.
     """
+    room = f"{_free_mb(folder)} free"
+    if error.errno == errno.EFBIG:
+        room = "and a file may not be so large here: ulimit -f unlimited, or another disk"
     return SaveError(
-        f"{folder}: checkpoint not saved ({error.strerror}): needs {needed / 1e6:.1f} MB, "
-        f"{_free_mb(folder)} free; the checkpoints before it are whole"
+        f"{folder}: checkpoint not saved ({error.strerror}): needs {needed / 1e6:.1f} MB, {room}; "
+        "the checkpoints before it are whole"
     )
 
 

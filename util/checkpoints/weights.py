@@ -67,6 +67,7 @@ def load_file(path: Path, device: torch.device | str = "cpu") -> Any:
     """
     atomic.refuse_special(path)
     if not path.is_file():
+        atomic.refuse_no_folder(path.parent, "--name")
         raise UserError(f"{path}: no such checkpoint; {_what_is_there(path)}")
     kind, remedy = what_it_is(path)
     if kind:

@@ -8,7 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from util.errors import UserError, say
+from util import atomic
+from util.errors import UserError, say, shown
 from util.images.formats import extensions
 from util.images.write import result_extensions
 from util.results.folder import is_ours, shown_files
@@ -66,10 +67,10 @@ class Place:
         if self.work == self.final:
             return []
         if _is_within(read, self.final):
-            say(f"{self.final} is where the images come from; its results stay as they are")
+            say(shown(f"{self.final} is where the images come from; its results stay as they are"))
             return []
         if writer := writer_of(self.final):
-            say(f"{self.final}: {writer} writes results into it; these stay in {self.work}")
+            say(shown(f"{self.final}: {writer} writes results into it; these stay in {self.work}"))
             return []
         others, unfinished = _others(self.final, self.work, overwrite), is_marked(self.final)
         number, earlier = self.work, _next_free(self.final)
@@ -78,14 +79,14 @@ class Place:
         except OSError as error:  # a disk of its own, or of somebody else
             earlier.rmdir()
             why = f"cannot be renamed ({error.strerror})"
-            say(f"{self.final}: {why}; these results stay in {number}")
+            say(shown(f"{self.final}: {why}; these results stay in {number}"))
             return []
         os.replace(number, self.final)
         self.work = self.final
         if others is None:
             os.replace(earlier, number)
             what = "of a test that did not finish" if unfinished else "of other images or settings"
-            say(f"the earlier results, {what}, are kept as {number}")
+            say(shown(f"the earlier results, {what}, are kept as {number}"))
             return []
         for file in others:
             target = self.final / file
@@ -104,7 +105,8 @@ class Place:
             if not _is_within(read, folder) and _others(folder, self.work, overwrite) == []:
                 shutil.rmtree(folder)
             else:
-                say(f"{folder}: left by a test that did not finish; delete it if nobody needs it")
+                what = "left by a test that did not finish; delete it if nobody needs it"
+                say(shown(f"{folder}: {what}"))
 
     def give_up(self, begun: bool) -> None:
         """The test has failed: say where things are.
@@ -117,19 +119,13 @@ class Place:
             shutil.rmtree(self.work)  # which was empty when it was made, or found
             return
         as_it_was = f"; {self.final} is as it was" if self.work != self.final else ""
-        say(f"what was done until then is in {self.work}{as_it_was}")
+        say(shown(f"what was done until then is in {self.work}{as_it_was}"))
 
 
 def _leads_to(folder: Path) -> Path:
     """The folder itself, or the one that it is a link to."""
-    if not folder.is_symlink():
-        return folder
-    if not folder.exists():
-        raise UserError(
-            f"{folder}: a link to {os.readlink(folder)}, which is not there; mount that disk, or "
-            "make the folder, or delete the link"
-        )
-    return folder.resolve()
+    atomic.refuse_no_folder(folder, "--results_dir")
+    return folder.resolve() if folder.is_symlink() else folder
 
 
 def _make(folder: Path) -> None:

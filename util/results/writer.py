@@ -8,7 +8,7 @@ from pathlib import Path
 
 from util import atomic
 from util.direction import side_of
-from util.errors import UserError, on_disk, say, warn
+from util.errors import UserError, on_disk, say, shown, warn
 from util.images.header import Header
 from util.images.write import save_like, save_values
 from util.labels.colours import save_labels
@@ -245,7 +245,7 @@ class Results:
         elif metrics.is_file() and self.page is not None:
             show_metrics(self.folder)
         where = self.folder if self.page is None else self.folder / self.page.path.name
-        say(f"results of {counted(self.rows - self.unreadable, 'image')}: {where}")
+        say(shown(f"results of {counted(self.rows - self.unreadable, 'image')}: {where}"))
         if self.unreadable:
             told = "see the page" if self.page is not None else "they are told above"
             warn(f"{self.unreadable} of {counted(self.rows, 'image')} could not be read: {told}")

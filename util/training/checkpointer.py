@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import time
 import traceback
@@ -304,6 +305,8 @@ def _save_in_two_attempts(save: Callable[[], list[str]]) -> Outcome:
     try:
         return save(), None
     except SaveError as error:
+        if getattr(error.__cause__, "errno", None) == errno.EFBIG:  # a limit that stays
+            return [], error
         warnings = [f"{error}; trying once more"]
     time.sleep(RETRY_S)
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from util import atomic, distributed
-from util.errors import readable, warn
+from util.errors import UserError, readable, warn
 from util.lazy import torch
 from util.record import Figures, Record
 
@@ -34,8 +34,10 @@ class RunLog:
         self._append("loss_log.txt", f"{'=' * 16} Training Loss ({time.strftime('%c')}) {'=' * 16}")
 
     def state_dict(self) -> dict[str, int]:
-        """Bytes of each log."""
+        """Bytes of each log. They are on disk: after a power cut a checkpoint finds its lines."""
         files = {file: self.folder / file for file in LOGS}
+        for path in files.values():
+            atomic.sync(path)
         return {file: path.stat().st_size for file, path in files.items() if path.is_file()}
 
     def log(self, record: Record) -> None:
@@ -56,6 +58,8 @@ def _cut(file: Path, size: int | None) -> None:
     """
     if size is None and not file.exists():
         return
+    if kind := atomic.not_regular(file):
+        raise UserError(f"{file}: {kind}; move it away: a log of the training belongs there")
     if file.is_symlink():
         atomic.write(file, file.read_bytes() if size != 0 and file.is_file() else b"")
     with atomic.open_here(file, "r+b" if file.exists() else "xb") as log:

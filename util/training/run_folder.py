@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from util import atomic
 from util.errors import UserError, say, shown, warn
 from util.lazy import Lazy
 
@@ -44,11 +45,7 @@ def run_lock(run_dir: str | Path, wanted: bool = True) -> Iterator[None]:
         yield
         return
     folder = Path(run_dir)
-    if folder.is_symlink() and not folder.exists():
-        raise UserError(
-            f"{folder}: a link to {os.readlink(folder)}, which is not there; mount that disk, or "
-            "make the folder, or delete the link"
-        )
+    atomic.refuse_no_folder(folder, "--name")
     file = folder.parent / f".{folder.name}.lock"
     made = not folder.parent.exists()
     try:

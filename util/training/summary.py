@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from util.errors import shown
 from util.lazy import torch
 from util.machine import cores, memory
 from util.training.console import Pace, duration, rate
@@ -46,7 +47,7 @@ def where_things_are(run_dir: Path) -> list[str]:
     }
     there = {what: name for what, name in found.items()
              if name and (what == "weights" or (run_dir / name).exists())}  # fmt: skip
-    return [f"  {what + ':':10}{run_dir / name}" for what, name in there.items()]
+    return [f"  {what + ':':10}{shown(run_dir / name)}" for what, name in there.items()]
 
 
 def nothing_left(last_epoch: int) -> str:
@@ -56,7 +57,7 @@ def nothing_left(last_epoch: int) -> str:
 
 def weights(run_dir: Path) -> list[Path]:
     """Files of the latest networks; empty for a model that trains none."""
-    return list(run_dir.glob("latest_net_*.pth"))
+    return [path for path in run_dir.glob("latest_net_*.pth") if path.is_file()]
 
 
 def describe_step(model: BaseModel, batch: dict) -> str:

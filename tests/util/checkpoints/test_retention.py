@@ -1,5 +1,6 @@
 """What a training keeps on the disk: checkpoints with a number are weights alone, and how many."""
 
+import errno
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.checkpoints.checkpoint import find_checkpoint, list_checkpoints, save_checkpoint
 from util.checkpoints.weights import load_file
+from util.errors import UserError
+from util.training.checkpointer import _save_in_two_attempts
 
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--print_freq", 1,
            "--n_epochs_decay", 0]  # fmt: skip
@@ -164,3 +167,47 @@ def test_what_is_said_is_what_is_written(trained, pairs, capsys):
     assert told * 1e6 == pytest.approx(sum(e["bytes"] for e in newest.files.values()), rel=0.1)
     assert find_checkpoint(trained, "latest").number == newest.number
     assert os.stat(trained / "latest_net_G.pth").st_nlink == 1
+
+
+def test_the_only_checkpoint_has_none_before_it(tmp_path, capsys):
+    """Nothing is promised that is not there; with two, the one before is taken."""
+    for number in (1, 2):
+        save(tmp_path, float(number), ["latest"])
+        newest = tmp_path / "snapshots" / f"000{number}" / "state.pth"
+        newest.chmod(0o600)
+        newest.write_bytes(newest.read_bytes() + b"!")
+        if number == 1:
+            with pytest.raises(UserError, match="it is of the run's only checkpoint"):
+                find_checkpoint(tmp_path, "latest")
+            assert not capsys.readouterr().err
+    with pytest.raises(UserError, match="every checkpoint is damaged"):
+        find_checkpoint(tmp_path, "latest")
+    told = capsys.readouterr().err
+    assert told.count("going back") == 1 and told.count("there is none before it") == 1
+
+
+def test_weights_of_another_run_in_the_place_of_a_number_are_refused(trained, tmp_path):
+    """`cp` writes into the file that the checkpoint itself has; an older and a newer one."""
+    for number in ("1", "5"):
+        public = trained / f"{number}_net_G.pth"
+        other = tmp_path / "other.pth"
+        weights = {key: value + 1 for key, value in load_file(public).items()}
+        torch.save(weights, other)
+        public.chmod(0o600)
+        shutil.copyfile(other, public)
+        with pytest.raises(UserError, match=f"--epoch {number} is damaged"):
+            find_checkpoint(trained, number)
+
+
+def test_a_limit_on_the_size_of_files_is_told_as_such(tmp_path, monkeypatch):
+    """`ulimit -f`: free space has nothing to do with it, and it is the same a moment later."""
+    tries = []
+
+    def too_large(path, content, durable=True):
+        tries.append(path)
+        raise OSError(errno.EFBIG, "File too large", str(path))
+
+    monkeypatch.setattr("util.atomic.write", too_large)
+    warnings, failure = _save_in_two_attempts(lambda: save(tmp_path, 1.0, ["latest"]))
+    assert len(tries) == 1 and warnings == []
+    assert "ulimit -f" in str(failure) and " free" not in str(failure)

@@ -149,3 +149,15 @@ def test_a_folder_that_cannot_be_renamed_keeps_what_it_has(begin, tmp_path, caps
 def test_one_image_is_no_images(begin, capsys):
     begin(0.1).finish()
     assert "results of 1 image: " in capsys.readouterr().out
+
+
+def test_what_is_said_of_results_is_one_line_a_path(tmp_path, capsys):
+    """Whatever their folder is called."""
+    folder, image = tmp_path / "a\n\x1b[31mb", torch.zeros(1, 3, 8, 8)
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    for value in (0.0, 0.5):
+        with Results(folder, PageInfo("t"), PictureRules(), writers=1).begin() as results:
+            results.add({"A": str(tmp_path / "x.png")}, {"fake": image + value})
+        results.finish()
+    told = capsys.readouterr().out
+    assert told.count("\n") == 3 and "\x1b" not in told and "a\\n\\x1b[31mb" in told

@@ -1,9 +1,11 @@
 """The two logs, after a power cut."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from util.errors import UserError
 from util.record import Record, Speed, Step, read_records
 from util.results.folder import read_metrics
 from util.training.log import RunLog
@@ -51,3 +53,22 @@ def test_readers_cope_with_zeros(tmp_path: Path, capsys):
     log.write_bytes(b'{"stem": "a", "psnr": 2}\n' + b"\0" * 300)
     assert read_metrics(tmp_path) == {"a": {"psnr": 2.0}}
     assert capsys.readouterr().err == ""
+
+
+def test_a_named_pipe_in_the_place_of_a_log_is_told(tmp_path):
+    """At once: opening it could wait for ever."""
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    for resumed in (None, {}, {"metrics.jsonl": 7}):
+        with pytest.raises(UserError, match=r"metrics\.jsonl: a named pipe, not a regular file"):
+            RunLog(tmp_path, resumed)
+
+
+def test_lines_that_a_checkpoint_counts_are_on_disk(tmp_path, monkeypatch):
+    """A power cut must not leave the record behind the state."""
+    synced = []
+    monkeypatch.setattr("util.atomic.sync", lambda path: synced.append(path.name))
+    log = RunLog(tmp_path, None)
+    log.log(Record(Step(1, 1, 1, 0.1), {"G": 1.0}, Speed(0.1, 0.1)))
+    sizes = log.state_dict()
+    assert sizes == {name: (tmp_path / name).stat().st_size for name in synced}
+    assert sorted(synced) == ["loss_log.txt", "metrics.jsonl"]

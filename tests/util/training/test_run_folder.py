@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from options.runs import missing
+from util.checkpoints.weights import load_file
 from util.errors import UserError
 from util.training import run_folder
 from util.training.run_folder import make_room, run_lock
@@ -103,3 +105,23 @@ def test_a_lock_that_is_a_link_is_not_written_through(tmp_path):
     with pytest.raises(UserError, match="a link, which is not followed"), run_lock(tmp_path / "r"):
         pass
     assert (tmp_path / "bashrc").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("a file", "a file is where a folder should be"), ("a loop", "a link to r, which is not")],
+)
+def test_what_is_no_folder_in_a_runs_place_is_told_at_once(tmp_path, kind, words):
+    """By a training before anything else, by --continue_train, and where weights are looked for."""
+    folder = tmp_path / "r"
+    if kind == "a file":
+        folder.write_text("mine")
+    else:
+        folder.symlink_to("r")
+    with pytest.raises(UserError, match=words), run_lock(folder):
+        pass
+    with pytest.raises(UserError, match=words):
+        raise missing("--continue_train", "r", tmp_path)
+    with pytest.raises(UserError, match=words):
+        load_file(folder / "latest_net_G.pth")
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
