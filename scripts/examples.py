@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -109,9 +108,3 @@ def reference(translator: Translator, pictures: np.ndarray) -> np.ndarray:
     [-1, 1]."""
     made = [translator.translate(Picture(picture)) for picture in pictures]
     return np.concatenate([each.numpy().transpose(0, 2, 3, 1) for each in made])
-
-
-def default_output(run: str, label: str, kind: str) -> Path:
-    """The file of a run's export, in the present folder."""
-    name = Path(run).resolve().name.removesuffix(".pth")
-    return Path(f"{name}.{kind}" if label == "latest" else f"{name}_{label}.{kind}")

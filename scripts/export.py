@@ -3,12 +3,13 @@
     python scripts/export.py horse2zebra --format onnx
     python scripts/export.py checkpoints/facades --format pt2 --direction BtoA -o facades.pt2
     python scripts/export.py horse2zebra --format onnx --images photos --int8
+    python scripts/export.py horse2zebra --format hub --license cc-by-4.0
 
 The file takes pictures (N, H, W, C) of any number and size, uint8, and gives pictures of the same
 size: scaling, layout, the sides that the network wants, and of colorizations Lab, are inside. It is
 compared with the network on pictures of three sizes, one and three at once; if it differs, nothing
 is written and the exit code is 1. Epoch, direction, options and licence are in it as metadata.
-docs/deploy.md shows how to use it.
+--format hub is a folder of weights for a model hub instead. docs/deploy.md shows how to use each.
 """
 
 import argparse
@@ -31,12 +32,13 @@ from util.lazy import Lazy
 
 files, facts, int8 = map(Lazy, ("models.export.files", "models.export.facts", "models.export.int8"))
 norms, picture_net = Lazy("models.compute.norms"), Lazy("models.export.picture_net")
-configure = Lazy("models.compute.configure")
+configure, colour = Lazy("models.compute.configure"), Lazy("models.export.colour")
+hub_folder = Lazy("scripts.hub_folder")
 translate, verify = Lazy("translate"), Lazy("models.export.verify")
 
 SIZES = ((256, 256), (303, 201), (128, 192))  # (width, height) px, of the comparison
 AT_ONCE = (1, 3)
-FORMATS = ("onnx", "pt2")
+FORMATS = ("onnx", "pt2", "hub")
 
 
 def parser() -> ToolParser:
@@ -46,14 +48,17 @@ def parser() -> ToolParser:
     # fmt: off
     add("run", metavar="RUN", help="a run's name, its folder, or a published <epoch>_net_G*.pth")
     add("--format", choices=FORMATS, required=True,
-        help="onnx: for onnxruntime, also in browsers; pt2: for torch")
+        help="onnx: for onnxruntime, also in browsers; pt2: for torch; hub: a folder with "
+        "safetensors, config.json and a model card")
     add("-o", "--output", type=Path, metavar="FILE",
-        help="if absent RUN.<format>, with the epoch in it if one is given")
+        help="if absent RUN.<format> or RUN_hub, with the epoch in it if one is given")
     add("--epoch", default="latest", help="which weights: latest, 5, ...")
     add("--direction", choices=DIRECTIONS, help="of CycleGAN's two generators; as trained")
     add("--eval", action="store_true",
         help="running statistics, as test.py --eval; the default is as in training")
     add("--no_dropout", action="store_true", help="for U-Nets without options beside their weights")
+    add("--style_index", type=int, help="of a run with several styles, from 0")
+    add("--style_blend", nargs="+", type=float, metavar="WEIGHT", help="a mixture of its styles")
     add("--float", action="store_true",
         help="float32 pictures in [0, 1] in the place of uint8, for those of more than 8 bits")
     add("--license", default="", metavar="TEXT", help="of the weights, for the metadata, e.g. mit")
@@ -71,18 +76,15 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if args.int8 and args.format != "onnx":
         raise UserError(f"--int8: of onnxruntime; give --format onnx, not {args.format}")
-    path = run_or_file("RUN", args.run, "checkpoints")
-    out = args.output or examples.default_output(path, args.epoch, args.format)
-    if out.suffix.lower() != f".{args.format}":
-        raise UserError(
-            f"-o {out}: --format {args.format} wants a name that ends in .{args.format}"
-        )
-    if out.is_dir() or not out.parent.is_dir():
-        raise UserError(f"-o {out}: {'a folder' if out.is_dir() else 'no such folder'}")
     if args.format == "onnx":
         files.check_packages("onnx", "onnxscript", "onnxruntime")
+    path = run_or_file("RUN", args.run, "checkpoints")
+    out = output(path, args)
     translator = loaded(path, args)
     shown = examples.Examples.of(args.images, translator.opt)
+    if args.format == "hub":
+        hub_folder.write(translator, args, out, shown)
+        return 0
     pictures = shown.load(translator, max(AT_ONCE))
     write(translator, args, out, pictures, shown.where)
     if args.int8:
@@ -90,18 +92,46 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def output(path: str, args: argparse.Namespace) -> Path:
+    """Where the export goes.
+
+    Raises:
+        UserError: it does not fit the format, or is something else already.
+    """
+    ending = "_hub" if args.format == "hub" else f".{args.format}"
+    name = Path(path).resolve().name.removesuffix(".pth")
+    label = "" if args.epoch == "latest" else f"_{args.epoch}"
+    out = args.output or Path(f"{name}{label}{ending}")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"-o {out}: there is no folder {out.parent}")
+    if args.format == "hub":
+        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+            raise UserError(f"-o {out}: there already; delete it, or give another")
+    elif out.suffix.lower() != ending:
+        raise UserError(f"-o {out}: --format {args.format} wants a name that ends in {ending}")
+    elif out.is_dir():
+        raise UserError(f"-o {out}: a folder; give a file")
+    return out
+
+
 def loaded(path: str, args: argparse.Namespace) -> "translate.Translator":
     """The run's generator on the CPU, by torch's own layers, which round the least, and without
     noise."""
     flags = {"eval": True} if args.eval else {}
     flags |= {"no_dropout": True} if args.no_dropout else {}
+    flags |= {"style_index": args.style_index} if args.style_index is not None else {}
+    flags |= {"style_blend": args.style_blend} if args.style_blend else {}
     translator = translate.Translator.load(
         path, args.epoch, args.direction, device="cpu", precision="fp32", tile="off", **flags
     )
-    nets = translator.model.networks()
-    if len(nets) != 1:
-        raise UserError(f"RUN {args.run}: {len(nets)} networks; an export is of one generator")
-    (net,) = nets.values()
+    if not (one := translator.model.one_network()):
+        raise UserError(f"RUN {args.run}: an export is of one generator, which this run has not")
+    if translator.opt.labels and args.format != "hub":
+        raise UserError(
+            f"RUN {args.run}: label maps (--label_{next(iter(translator.opt.labels))}) are neither "
+            "read nor made inside a file; give --format hub, or use Translator"
+        )
+    net = one.net
     configure.undo(net, "speed", "memory_format")
     noisy = [module for module in net.modules() if norms.drops(module)]
     for module in noisy:
@@ -118,13 +148,14 @@ def loaded(path: str, args: argparse.Namespace) -> "translate.Translator":
 def write(translator: "translate.Translator", args: argparse.Namespace, out: Path,
           pictures: list[examples.Picture], where: str) -> None:  # fmt: skip
     """The file, once it is compared."""
-    (net,) = translator.model.networks().values()
-    around = picture_net.PictureNet(
-        picture_net.exportable(net), translator.model.accepted_sides, args.float, translator.in_lab
-    )
-    program = files.taken_down(around, translator.channels)
-    opt = translator.opt
-    known = facts.of_run(vars(opt), opt.trained, net, translator.channels, args.float, args.license)
+    one, opt = translator.model.one_network(), translator.opt
+    plain = picture_net.exportable(one.net)
+    around = (colour.LabAround(plain) if translator.in_lab
+              else picture_net.Around(plain, one.options, one.finish))  # fmt: skip
+    whole = picture_net.PictureNet(around, translator.model.accepted_sides, args.float)
+    program = files.taken_down(whole, translator.channels)
+    given = vars(opt), opt.trained, one.net, translator.channels, args.float, args.license
+    known = facts.of_run(*given)
     make = files.write_onnx if args.format == "onnx" else files.write_pt2
     with atomic.replacing(out) as part:
         make(program, part, known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,8 +58,11 @@ def of_run(
 
 
 def public(trained: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's options without the places of its files."""
-    return {flag: value for flag, value in trained.items() if flag not in PLACES}
+    """A run's options without the places of its files; of styles the names, which count them."""
+    kept = {flag: value for flag, value in trained.items() if flag not in PLACES}
+    if names := [Path(file).name for file in trained.get("style_image") or []]:
+        kept["style_image"] = names
+    return kept
 
 
 def _norm(net: nn.Module, name: str) -> str:

@@ -52,7 +52,7 @@ def taken_down(net: PictureNet, channels: int) -> torch.export.ExportedProgram:
     except Exception as error:  # of whatever the network's own code does
         first = next((line for line in str(error).splitlines() if line.strip()), "")
         raise UserError(
-            f"torch.export cannot follow {type(net.net.net).__name__}: {type(error).__name__}: "
+            f"torch.export cannot follow {type(net.around.net).__name__}: {type(error).__name__}: "
             f"{first[:200]}; what depends on an image's values or size in Python has to go"
         ) from error
     for node in program.graph.nodes:

@@ -4,6 +4,7 @@ that torch.export takes down for pictures of any size and number."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -21,17 +22,16 @@ class PictureNet(nn.Module):
     0 black and 1 white, neither rounded nor cut, so that nothing of a deeper picture is lost.
 
     Args:
-        net: (N, C, H, W) in [-1, 1] -> (N, C', H, W); of a colorization L -> ab.
-        sides: (multiple, smallest) px of the sides that it takes.
+        around: pictures (N, C, H, W) in [0, 1] -> about [-1, 1], by a network.
+        sides: (multiple, smallest) px of the sides that this takes.
         floats: whether the pictures that come in are float32.
-        in_lab: whether the network takes lightness and gives colours.
     """
 
     def __init__(
-        self, net: nn.Module, sides: tuple[int, int], floats: bool = False, in_lab: bool = False
+        self, around: Around | LabAround, sides: tuple[int, int], floats: bool = False
     ) -> None:
         super().__init__()
-        self.net = LabAround(net) if in_lab else Around(net)
+        self.around = around
         self.multiple, self.smallest = sides
         self.floats = floats
 
@@ -42,7 +42,7 @@ class PictureNet(nn.Module):
         padded = pictures.index_select(1, _mirrored(height, rows))
         padded = padded.index_select(2, _mirrored(width, columns)).permute(0, 3, 1, 2)
         unit = padded if self.floats else padded.to(torch.float32) / 255
-        made = self.net(unit)
+        made = self.around(unit)
         made = made.index_select(2, torch.arange(height) + (rows - height) // 2)
         made = made.index_select(3, torch.arange(width) + (columns - width) // 2)
         values = ((made + 1) / 2).permute(0, 2, 3, 1)
@@ -61,15 +61,29 @@ class PictureNet(nn.Module):
 
 
 class Around(nn.Module):
-    """A network on images (N, C, H, W) in [0, 1] -> about [-1, 1]."""
+    """A network on images (N, C, H, W) in [0, 1] -> about [-1, 1].
 
-    def __init__(self, net: nn.Module) -> None:
+    Args:
+        net: takes images in [-1, 1].
+        options: further arguments of its forward, tensors (1, ...), alike for all images.
+        finish: as of `models.translation.OneNetwork`.
+    """
+
+    def __init__(
+        self, net: nn.Module, options: Mapping[str, torch.Tensor] | None = None,
+        finish: Callable = lambda given, made: made,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.net = net
+        self.net, self.finish, self.options = net, finish, list(options or {})
+        for name, value in (options or {}).items():
+            self.register_buffer(name, value.cpu())
 
     def forward(self, unit: torch.Tensor) -> torch.Tensor:
         """Scaled as `util.images.picture.in_range` does."""
-        return self.net((unit - 0.5) * 2)
+        given = (unit - 0.5) * 2
+        count = unit.shape[0]  # len() would make it a constant
+        options = {name: getattr(self, name).expand(count, -1) for name in self.options}
+        return self.finish(lambda: given, self.net(given, **options))
 
 
 def _mirrored(side: int, padded: int) -> torch.Tensor:

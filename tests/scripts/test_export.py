@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import models
 import translate
 from models.compute.configure import set_test_mode
 from models.export import files, int8, verify
-from models.export.picture_net import PictureNet, exportable
+from models.export.picture_net import Around, PictureNet, exportable
 from models.generators import GENERATORS
 from models.networks import define_G
 from scripts import examples
@@ -231,7 +232,8 @@ def test_a_damaged_file_is_one_line(content, suffix, tmp_path):
         (["nothere", "--format", "pt2"], "runs there: colours, cycle, pix"),
         (["cycle", "--format", "tflite"], "onnx"),
         (["cycle", "--format", "pt2", "-o", "x.onnx"], "ends in .pt2"),
-        (["cycle", "--format", "pt2", "-o", "not/there.pt2"], "no such folder"),
+        (["cycle", "--format", "pt2", "-o", "not/there.pt2"], "there is no folder not"),
+        (["cycle", "--format", "hub", "-o", "photos"], "there already"),
         (["cycle", "--format", "pt2", "--images", "nowhere"], "--images nowhere"),
         (["cycle", "--format", "pt2", "--int8"], "--format onnx"),
         (["cycle", "--format", "pt2", "--epoch", "7"], "7"),
@@ -276,6 +278,47 @@ def test_8_bits_are_kept_if_they_gain_or_are_wanted(tmp_path, made, monkeypatch,
     assert translated.size == (45, 37)
 
 
+@pytest.mark.parametrize(("run", "flags"), [("cycle", ["--direction", "BtoA"]), ("colours", [])])
+def test_a_hubs_folder_is_the_network_with_a_card(run, flags, tmp_path, capsys):
+    results = Path(f"results/{run}/test_latest")
+    results.mkdir(parents=True)
+    (results / "metrics.jsonl").write_text('{"stem": "0", "l1": 4}\n{"stem": "1", "l1": 6}\n')
+    out = tmp_path / "made"
+    export(run, "--format", "hub", *flags, "--license", "mit", "-o", out)
+    assert f"hf upload USER/made {out}" in capsys.readouterr().out
+    assert {file.name for file in out.iterdir()} == {
+        "config.json", "model.safetensors", "README.md", "samples"}  # fmt: skip
+    assert [file.name for file in tmp_path.iterdir()] == ["made"]
+    image = Image.open("odd.png")
+    of_test = {"direction": "BtoA"} if flags else {}
+    there = Translator.load(f"checkpoints/{run}", device="cpu", **of_test)(image)
+    assert (levels(Translator.load(out, device="cpu")(image)) == levels(there)).all()
+    card = (out / "README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["license"] == "mit" and head["pipeline_tag"] == "image-to-image"
+    assert "| l1 | 5 (4 to 6), 2 images |" in card and "samples/2.png" in card
+    assert all((out / name).is_file() for name in re.findall(r"!\[.*?\]\((.*?)\)", card))
+    facts = read_facts(out)
+    assert "dataroot" not in facts["options"]
+    assert facts["direction"] == ("BtoA" if flags else "AtoB")
+
+
+class _Blended(torch.nn.Module):
+    def forward(self, image, blend):
+        return image * blend[:, :1, None, None] + blend[:, 1:, None, None]
+
+
+def test_a_blend_of_styles_is_in_the_file(tmp_path):
+    """As `StyleModel.one_network` gives it: an option of the network, and a cut at the end."""
+    around = Around(_Blended(), {"blend": torch.tensor([[2.0, -0.5]])}, lambda _, x: x.clamp(-1, 1))
+    program = files.taken_down(PictureNet(around, (1, 1)), 3)
+    files.write_pt2(program, tmp_path / "x.pt2", {})
+    pictures = np.stack([levels(photo(n, (9, 7))).astype(np.uint8) for n in range(3)])
+    expected = np.clip((pictures / 127.5 - 1) * 2 - 0.5, -1, 1)
+    found = files.opened(tmp_path / "x.pt2").run(pictures)[1] * 2 - 1
+    assert abs(found - expected).max() < 1e-5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("norm", ["batch", "instance", "syncbatch", "none"])
@@ -287,7 +330,7 @@ def test_every_generator_and_norm(netG, norm, kind, tmp_path):
     net = define_G(3, 3, 8, netG, norm, True)
     for eval_mode in (False, True):
         set_test_mode([net], eval_mode)
-        around = PictureNet(exportable(net), GENERATORS[netG].sides)
+        around = PictureNet(Around(exportable(net)), GENERATORS[netG].sides)
         make = files.write_onnx if kind == "onnx" else files.write_pt2
         make(files.taken_down(around, 3), tmp_path / f"x.{kind}", {})
         file = files.opened(tmp_path / f"x.{kind}")

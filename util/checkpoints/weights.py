@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from util import atomic
+from util.checkpoints.exports import WEIGHTS, is_export
 from util.checkpoints.unwrap import Score, is_safetensors, unwrapped, what_it_is
 from util.errors import UserError, did_you_mean, warn
 from util.lazy import Lazy, nn, torch
@@ -36,13 +37,15 @@ def epoch_label(epoch: str | int, load_iter: int = 0) -> str:
 
 def weights_path(folder: str | Path, epoch: str | int, name: str) -> Path:
     """Where the network `name` (G, D_A, ...) of an epoch (5, latest, iter_400) is kept: a .pth
-    file, or a .safetensors file where there is no other.
+    file, or a .safetensors file where there is no other. A hub's folder holds one G.
 
     Raises:
         UserError: the two make no name of a file in the folder.
     """
     path = atomic.inside(folder, f"{epoch}_net_{name}.pth", what="weights")
     other = path.with_suffix(".safetensors")
+    if name == "G" and not path.is_file() and not other.is_file() and is_export(folder):
+        return Path(folder, WEIGHTS)
     return other if other.is_file() and not path.is_file() else path
 
 
