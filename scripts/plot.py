@@ -25,7 +25,7 @@ import models
 from options.saved import options_of
 from options.train_options import lives_of_run
 from scripts.curves import AXES, Columns, Panel, along, drawable, read_columns
-from util.atomic import check_readable
+from util.atomic import refuse_special
 from util.errors import UserError, choose, did_you_mean, one_line_errors, readable, say, shown, warn
 
 
@@ -133,7 +133,7 @@ def find_run(given: str, checkpoints: Path) -> Path:
     path = Path(given)
     folder = path.parent if path.name == "metrics.jsonl" else path
     for place in (folder, checkpoints / given):
-        check_readable(place / "metrics.jsonl")
+        refuse_special(place / "metrics.jsonl")
         if (place / "metrics.jsonl").is_file():
             return place
     near = [file.parent for root in {checkpoints, path.parent}

@@ -7,6 +7,7 @@ for one of those is written as "loss/<name>"; its weight is "weight/<name>". Wha
 null. Where the losses are the means of an epoch, the line says so: "mean_over": "epoch".
 """
 
+import functools
 import json
 import math
 import shlex
@@ -256,6 +257,7 @@ def _key(part: str, name: str) -> str:
     return f"loss/{name}" if part in ("losses", "means") and taken else name
 
 
+@functools.lru_cache(maxsize=4096)
 def _place(key: str) -> tuple[str, str]:
     """(part, name) of a key in a flat line."""
     for part, names in (("step", STEP), ("speed", SPEED)):

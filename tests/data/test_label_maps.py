@@ -17,7 +17,7 @@ from tests.helpers import TINY, copy_of_a_run, page_rows, photo, script
 from tests.helpers import test as run_test
 from tests.helpers import train as run_train
 from util.errors import UserError
-from util.labels.table import read_table
+from util.labels.table import numbered, read_table
 
 ONE_EPOCH = ["--n_epochs", 1, "--n_epochs_decay", 0, "--display_freq", 1, "--update_html_freq", 1]
 PIX2PIX = ["--model", "pix2pix", "--netG", "resnet_6blocks", *TINY]
@@ -412,3 +412,12 @@ def test_options_of_test_alone(tmp_path):
         [*words, "--gpu_ids", "-1", "--checkpoints_dir", str(tmp_path)]
     )
     assert opt.input_nc == 8 and opt.labels["A"].count == 8
+
+
+@pytest.mark.parametrize(("file", "lossy"), [("x.jpg", True), ("x.PNG", False)])
+def test_ids_that_a_lossy_format_has_changed_are_told_as_that(file, lossy):
+    """Naming more classes, or adding them to a table, would not help."""
+    with pytest.raises(UserError) as caught:
+        numbered(8, None, "--label_A 8").classes(np.array([3, 9, 11]), file)
+    assert ("save label maps as PNG" in str(caught.value)) == lossy
+    assert ("--label_A 12" in str(caught.value)) != lossy

@@ -70,7 +70,7 @@ def test_formats_that_pillow_reads_are_images(tmp_path, extension):
 
 def test_of_an_animation_the_first_frame_is_taken_and_said_once(tmp_path, capsys, monkeypatch):
     """User report 22: GIF."""
-    monkeypatch.setattr(pillow_format, "_said", [])
+    monkeypatch.setattr(pillow_format, "_said", set())
     frames = [Image.new("RGB", (16, 12), colour) for colour in ("red", "green", "blue")]
     for name in ("a", "b"):
         frames[0].save(tmp_path / f"{name}.gif", save_all=True, append_images=frames[1:])

@@ -22,8 +22,9 @@ CHANNELS = {"1": 1, "L": 1, "LA": 2, "La": 2, "PA": 4, "RGBA": 4, "RGBa": 4}  # 
 NOT_OF_IT = (SyntaxError, IndexError, TypeError, struct.error)
 
 
+SETTINGS_WITHIN = 1 << 16  # bytes of an AVIF file's beginning
 HEIF = importlib.util.find_spec("pillow_heif") is not None  # a package that adds it to Pillow
-_said: list[str] = []  # once is enough
+_said: set[str] = set()  # once is enough
 
 
 class PillowFormat(Format):
@@ -45,9 +46,12 @@ class PillowFormat(Format):
     def header(self, file: BinaryIO) -> Header:
         """Pillow's, and what its mode leaves out."""
         with self.opened(file) as image:
-            if image.format in ("GIF", "AVIF") and image.is_animated and not _said:
-                _said.append(image.format)
-                warn(f"{image.format} with several frames: the first is read; so it is with others")
+            if image.format in ("GIF", "AVIF") and image.is_animated:
+                _say_once("frames", f"{image.format} with several frames: the first is read; so it "
+                          "is with others")  # fmt: skip
+            if image.format == "AVIF" and _is_deep_avif(file):
+                _say_once("depth", "AVIF with 10 or 12 bits a value: 8 of them are read, here and "
+                          "in others; to keep all: avifdec --depth 16 x.avif x.png")  # fmt: skip
             if self.cuts(image):
                 return self.deep_header(image)
             self.check_length(image, file)
@@ -79,6 +83,21 @@ class PillowFormat(Format):
 
     def check_length(self, image: Image.Image, file: BinaryIO) -> None:
         """Raise ValueError if a file that is not compressed ends too early."""
+
+
+def _say_once(what: str, message: str) -> None:
+    if what not in _said:
+        _said.add(what)
+        warn(message)
+
+
+def _is_deep_avif(file: BinaryIO) -> bool:
+    """Whether the settings of its AV1 stream, the box av1C, say high_bitdepth; Pillow does not."""
+    place = file.tell()
+    file.seek(0)
+    settings = file.read(SETTINGS_WITHIN).partition(b"av1C")[2]
+    file.seek(place)
+    return len(settings) > 2 and bool(settings[2] & 0x40)
 
 
 class DirectFormat(PillowFormat):

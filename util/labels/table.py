@@ -17,6 +17,7 @@ from util.errors import BadImage, UserError, did_you_mean
 from util.labels.colours import Colour, packed, palette, parse_colour
 
 VOID = -1  # the class of what is none
+LOSSY = (".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif")  # at best seldom exact
 USUAL_VOID = 255  # of --label_void, if nobody says otherwise
 VOID_WORDS = ("void", "ignore", "ignored", "none", "null", "-", "-1")
 MOST = 65_535  # classes
@@ -81,6 +82,8 @@ class Labels:
             if self.numbered:
                 flag, most = self.given.split()[0], max(int(found[-1]), 0) + 1
                 remedy = f"give {flag} {most}, or a table that says what it is (docs/labels.md)"
+            if path.lower().endswith(LOSSY):
+                remedy = "JPEG and its like change ids a little: save label maps as PNG, anew"
             raise BadImage(path, self._unknown(found), remedy)
         classes = numbers[places]
         return classes.astype(np.uint8 if self.count <= 255 else np.float32)

@@ -87,6 +87,8 @@ class VisdomTracker(Tracker):
         if not run.resumed:
             self.vis.close()  # what an earlier run of the name left
         self.vis.text(f"<pre>{html.escape(run.networks)}</pre>", "networks", opts=_pane("networks"))
+        if run.legend:
+            self.vis.text(run.legend, "classes", opts=_pane("classes"))
         for record in read_records(run.folder / "metrics.jsonl"):
             self._add(record)
         say(f"visdom: {address}:{port}/env/{quote(self.env)}")

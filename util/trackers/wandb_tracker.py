@@ -70,6 +70,8 @@ class WandbTracker(Tracker):
         self.run.define_metric("*", step_metric="images")
         (Path(self.run.dir) / "networks.txt").write_text(run.networks)
         self.images = 0
+        if run.legend:
+            self.run.log({"classes": wandb.Html(run.legend), "images": 0})
         sync = command_line(["wandb", "sync", Path(self.run.dir).parent])
         say(f"W&B: {self.run.url if online else f'offline; {sync} sends it'}")
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -11,8 +12,9 @@ from PIL import Image
 import util.images
 from tests.helpers import TINY, environment, photo
 from util.errors import UserError
-from util.images import formats
+from util.images import formats, pillow_format
 from util.images.formats import format_named, format_of
+from util.images.header import read_header
 
 TOY = '''
 import numpy as np
@@ -148,3 +150,16 @@ assert len(heard) == 1
         [sys.executable, "-c", code, path], env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_avif_of_more_than_8_bits_is_told_once(tmp_path, capsys, monkeypatch, bits):
+    """Pillow reads 8 of them, without a word."""
+    values = np.full((16, 16, 3), 200, np.uint8 if bits == 8 else np.uint16)
+    for name in ("x.avif", "y.avif"):
+        content = imagecodecs.avif_encode(values, bitspersample=bits, level=90)
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(pillow_format, "_said", set())
+    for name in ("x.avif", "y.avif"):
+        assert read_header(str(tmp_path / name)).dtype == "uint8"
+    assert capsys.readouterr().err.count("8 of them are read") == (bits > 8)

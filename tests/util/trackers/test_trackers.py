@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -31,6 +32,8 @@ from tests.helpers import train as run_train
 from tests.processes import LIMIT_S, eventually
 from util import trackers as package
 from util.errors import UserError
+from util.labels.colours import legend
+from util.labels.table import numbered
 from util.record import PageRow, Record, RunInfo, Speed, Step
 from util.trackers import guard as trackers
 from util.trackers import registry
@@ -40,6 +43,7 @@ from util.trackers.guard import BackgroundTracker
 from util.training.visualizer import Visualizer
 
 NASTY = """<script>document.title='run'</script> "it's" & 名前"""
+LEGEND = legend({"B": numbered(3, None, "--label_B 3")})
 PICTURE = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
 RUN = ["--dataroot", "D", "--model", "pix2pix", "--netG", "resnet_6blocks", *TINY, "--n_epochs", 2,
        "--n_epochs_decay", 0, "--print_freq", 1, "--display_freq", 1,
@@ -411,7 +415,7 @@ def test_wandb_keeps_an_offline_run_that_can_be_read_back(tmp_path, monkeypatch)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
-    tracker = WandbTracker(info(tmp_path), "project")
+    tracker = WandbTracker(replace(info(tmp_path), legend=LEGEND), "project")
     tracker.log(record(4, {"psnr": 21.0}, G_L1=0.25))
     tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE})
     tracker.close()
@@ -424,6 +428,8 @@ def test_wandb_keeps_an_offline_run_that_can_be_read_back(tmp_path, monkeypatch)
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert config["name"] == NASTY
     rows = [row_of(r.history) for r in records if r.WhichOneof("record_type") == "history"]
+    shown = next((file.parent / "files").glob("media/html/classes_*.html"))
+    assert "Classes of B" in shown.read_text() and "classes/path" in rows.pop(0)
     assert rows[0]["loss/G_L1"] == 0.25 and rows[0]["images"] == 4
     assert rows[0]["metric/psnr"] == 21 and "loss/psnr" not in rows[0]
     assert rows[1]["pictures/real_A/height"] == 8 and rows[1]["images"] == 4
@@ -509,10 +515,11 @@ class Server:
         reply = requests.post(f"{self.url}/win_data", json=body, timeout=LIMIT_S)
         return json.loads(reply.text) if reply.ok else {}
 
-    def tracker(self, folder: Path, env: str, columns: int = 4):
+    def tracker(self, folder: Path, env: str, legend: str = ""):
         from util.trackers.visdom_tracker import VisdomTracker
 
-        return VisdomTracker(info(folder), "localhost", self.port, env, columns)
+        run = replace(info(folder), legend=legend)
+        return VisdomTracker(run, "localhost", self.port, env, columns=4)
 
 
 @pytest.fixture(scope="module")
@@ -533,7 +540,7 @@ def server(one_server):
 
 
 def test_visdom_keeps_curves_table_and_pictures_through_a_restart(server, tmp_path):
-    tracker = server.tracker(tmp_path, "a run")
+    tracker = server.tracker(tmp_path, "a run", LEGEND)
     for images in (1, 2, 4):
         tracker.log(record(images, **{"G_L1": 1 / images, NASTY: float("nan")}))
     tracker.show(PageRow(3, "epoch 3", "epoch003"), {"real_A": PICTURE, NASTY: PICTURE[:4]})
@@ -545,6 +552,7 @@ def test_visdom_keeps_curves_table_and_pictures_through_a_restart(server, tmp_pa
     assert (curve["x"], curve["y"]) == ([1, 2, 4], [1, 0.5, 0.25])
     assert panes["losses"]["content"]["data"][1]["y"] == [None, None, None]
     assert "0.25" in panes["last losses"]["content"]
+    assert panes["classes"]["content"] == LEGEND
     assert "<script" not in panes["last losses"]["content"] + panes["networks"]["content"]
     assert panes["pictures 0"]["content"]["caption"] == "epoch 3"
     assert panes["pictures 0"]["title"] == f"real_A, {NASTY}"
