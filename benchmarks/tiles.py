@@ -1,9 +1,9 @@
 """Large images in tiles: memory, seams, equality, and cost against the image as a whole.
 
-    python benchmarks/tiles.py memory [--px 8192] [--ngf 8] [--netG NAME] [--tile_memory 1]
-    python benchmarks/tiles.py cost [--px 2048] [--ngf 64] [--rounds 3]
-    python benchmarks/tiles.py quality [--px 1024] [--ngf 64]
-    python benchmarks/tiles.py plan [--px 10000]
+    python benchmarks/tiles.py memory --px 8192 --ngf 8 --tile_memory 1
+    python benchmarks/tiles.py cost --px 2048 --ngf 64 --rounds 3
+    python benchmarks/tiles.py quality --px 1024 --run checkpoints/NAME
+    python benchmarks/tiles.py plan --px 10000
 
 Weights are drawn; the picture is a photograph, enlarged. memory: translate.py's own way from file
 to file, in this process: the most that it grew by since before the file was read. cost: seconds,
@@ -48,7 +48,9 @@ def photo(px: int) -> Image.Image:
 
 
 def network(args: argparse.Namespace) -> torch.nn.Module:
-    """As test.py sets it up, with drawn weights."""
+    """As test.py sets it up: of a run, or with drawn weights."""
+    if args.run:
+        return translate.Translator.load(args.run, device="cpu", tile="off").model.one_network().net
     torch.manual_seed(0)
     net = networks.define_G(3, 3, args.ngf, args.netG, args.norm, False, "normal", 0.02)
     configure(net, CPU)
@@ -146,11 +148,11 @@ def measure_quality(args: argparse.Namespace) -> None:
             made = net(picture)
             undo(net, "tiles")
             levels = (made - whole).abs() / LEVEL
+            at = f"{seams(made, side):.3f} (whole: {seams(whole, side):.3f})"
             print(
-                f"{args.netG}, {args.norm}{' --eval' * args.eval}, ngf {args.ngf}, {args.px} px in "
-                f"tiles of {side}: {name}: mean {levels.mean():.4f} levels, max {levels.max():.3f};"
-                f" gradient at borders / elsewhere {seams(made, side):.3f} (whole: "
-                f"{seams(whole, side):.3f})"
+                f"{args.run or args.netG}, {args.norm}{' --eval' * args.eval}, ngf {args.ngf}, "
+                f"{args.px} px in tiles of {side}: {name}: mean {levels.mean():.4f} levels, max "
+                f"{levels.max():.3f}; gradient at borders / elsewhere {at}"
             )
 
 
@@ -174,26 +176,39 @@ def show_plans(args: argparse.Namespace) -> None:
         )
 
 
+WORKS = {  # name -> what it does, px, channels of the first layer
+    "memory": (measure_memory, 8192, 8),
+    "cost": (measure_cost, 2048, 64),
+    "quality": (measure_quality, 1024, 64),
+    "plan": (show_plans, 10000, 64),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the command line."""
+    made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = made.add_argument
+    add("what", choices=WORKS)
+    add("--px", type=int, help="side of the picture")
+    add("--run", help="folder of a run, whose generator is taken (cost, quality)")
+    add("--ngf", type=int)
+    add("--netG", default="resnet_9blocks")
+    add("--norm", default="instance")
+    add("--eval", action="store_true")
+    add("--tile_memory", type=float, default=1, help="GB")
+    add("--precision", default="fp32", choices=("fp32", "bf16"), help="of what is kept")
+    add("--side", type=int, default=0, help="of tiles, px; 0: as memory allows, or 256")
+    add("--threads", type=int, default=1)
+    add("--rounds", type=int, default=3)
+    add("--approximate", action="store_true", help="measure that, too (cost)")
+    add("--folder", default=tempfile.gettempdir(), help="of scratch files")
+    return made
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    works = {"memory": (measure_memory, 8192, 8), "cost": (measure_cost, 2048, 64),
-             "quality": (measure_quality, 1024, 64), "plan": (show_plans, 10000, 64)}  # fmt: skip
-    parser.add_argument("what", choices=works)
-    parser.add_argument("--px", type=int)
-    parser.add_argument("--ngf", type=int)
-    parser.add_argument("--netG", default="resnet_9blocks")
-    parser.add_argument("--norm", default="instance")
-    parser.add_argument("--eval", action="store_true")
-    parser.add_argument("--tile_memory", type=float, default=1)
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
-    parser.add_argument("--side", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--approximate", action="store_true")
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="of scratch files")
-    args = parser.parse_args(argv)
-    measure, px, ngf = works[args.what]
+    args = parser().parse_args(argv)
+    measure, px, ngf = WORKS[args.what]
     args.px, args.ngf = args.px or px, args.ngf or ngf
     measure(args)
     return 0
