@@ -1,4 +1,4 @@
-"""Large images in tiles: memory, seams, equality, and cost against the image as a whole.
+"""Large images in tiles: memory, seams, equality and cost.
 
     python benchmarks/tiles.py memory --px 8192 --ngf 8 --tile_memory 1
     python benchmarks/tiles.py cost --px 2048 --ngf 64 --rounds 3
