@@ -3,6 +3,7 @@
     python scripts/export.py horse2zebra --format onnx
     python scripts/export.py checkpoints/facades --format pt2 --direction BtoA -o facades.pt2
     python scripts/export.py horse2zebra --format onnx --images photos --int8
+    python scripts/export.py horse2zebra --format onnx --page
     python scripts/export.py horse2zebra --format hub --license cc-by-4.0
 
 The file takes pictures (N, H, W, C) of any number and size, uint8, and gives pictures of the same
@@ -15,6 +16,7 @@ is written and the exit code is 1. Epoch, direction, options and licence are in 
 import argparse
 import functools
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from options.runs import run_or_file
 from scripts import examples
 from scripts.tool import ToolParser
 from util import atomic
+from util.checkpoints import exports
 from util.direction import DIRECTIONS
 from util.errors import UserError, begun, one_line_errors, say, warn
 from util.lazy import Lazy
@@ -33,7 +36,7 @@ from util.lazy import Lazy
 files, facts, int8 = map(Lazy, ("models.export.files", "models.export.facts", "models.export.int8"))
 norms, picture_net = Lazy("models.compute.norms"), Lazy("models.export.picture_net")
 configure, colour = Lazy("models.compute.configure"), Lazy("models.export.colour")
-hub_folder = Lazy("scripts.hub_folder")
+hub_folder, page = Lazy("scripts.hub_folder"), Lazy("models.export.page")
 translate, verify = Lazy("translate"), Lazy("models.export.verify")
 
 SIZES = ((256, 256), (303, 201), (128, 192))  # (width, height) px, of the comparison
@@ -66,6 +69,9 @@ def parser() -> ToolParser:
         help="to compare on; the data that the run was trained on, or generated pictures")
     add("--int8", nargs="?", const="gain", choices=("gain", "keep"),
         help="also FILE_int8.onnx, in 8 bits by the images' ranges, if it is faster; keep: anyhow")
+    add("--page", nargs="?", const="npm", metavar="FOLDER",
+        help="also a page, FILE_page, that runs it in browsers, with the files of the npm package "
+        "onnxruntime-web; FOLDER: that package's, ./node_modules/onnxruntime-web if absent")
     # fmt: on
     return parser
 
@@ -74,12 +80,14 @@ def parser() -> ToolParser:
 def main(argv: list[str] | None = None) -> int:
     """Export; returns the exit code: 1 if the file is not the network."""
     args = parser().parse_args(argv)
-    if args.int8 and args.format != "onnx":
-        raise UserError(f"--int8: of onnxruntime; give --format onnx, not {args.format}")
+    for flag in ("int8", "page"):
+        if getattr(args, flag) and args.format != "onnx":
+            raise UserError(f"--{flag}: of onnxruntime; give --format onnx, not {args.format}")
     if args.format == "onnx":
         files.check_packages("onnx", "onnxscript", "onnxruntime")
     path = run_or_file("RUN", args.run, "checkpoints")
     out = output(path, args)
+    runtime = page_runtime(args, out) if args.page else None
     translator = loaded(path, args)
     shown = examples.Examples.of(args.images, translator.opt)
     if args.format == "hub":
@@ -89,6 +97,8 @@ def main(argv: list[str] | None = None) -> int:
     write(translator, args, out, pictures, shown.where)
     if args.int8:
         int8_beside(translator, out, shown, args.int8 == "keep")
+    if runtime:
+        page_beside(out, runtime, translator.channels)
     return 0
 
 
@@ -114,6 +124,24 @@ def output(path: str, args: argparse.Namespace) -> Path:
     return out
 
 
+def page_runtime(args: argparse.Namespace, out: Path) -> Path:
+    """The folder of what the page runs with.
+
+    Raises:
+        UserError: it is not there, or there can be no page.
+    """
+    if args.float:
+        raise UserError("--page: browsers' pictures are uint8; leave --float out")
+    if (folder := page_of(out)).exists():
+        raise UserError(f"--page: {folder} is there already; delete it")
+    return page.runtime_folder(Path(args.page) if args.page != "npm" else None)
+
+
+def page_of(out: Path) -> Path:
+    """The folder of a file's page."""
+    return out.with_name(f"{out.stem}_page")
+
+
 def loaded(path: str, args: argparse.Namespace) -> "translate.Translator":
     """The run's generator on the CPU, by torch's own layers, which round the least, and without
     noise."""
@@ -126,6 +154,10 @@ def loaded(path: str, args: argparse.Namespace) -> "translate.Translator":
     )
     if not (one := translator.model.one_network()):
         raise UserError(f"RUN {args.run}: an export is of one generator, which this run has not")
+    if args.page and translator.channels not in (1, 3):
+        raise UserError(
+            f"--page: browsers show 1 channel or 3, not {translator.channels}; leave it out"
+        )
     if translator.opt.labels and args.format != "hub":
         raise UserError(
             f"RUN {args.run}: label maps (--label_{next(iter(translator.opt.labels))}) are neither "
@@ -195,6 +227,21 @@ def int8_beside(
         if not keep and gain.speed_up <= 1:
             raise UserError(f"{target}: not written, as it is not faster; --int8 keep writes it")
     say(f"written: {target} ({target.stat().st_size / 1e6:.1f} MB)")
+
+
+@begun()
+def page_beside(out: Path, runtime: Path, channels: int) -> None:
+    """A page that runs the file in a browser; it appears when it is whole."""
+    folder = page_of(out)
+    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".export") as spare:
+        part = Path(spare, folder.name)
+        part.mkdir()
+        page.write(part, out, runtime, exports.read_facts(out), channels)
+        part.rename(folder)
+    say(
+        f"written: {folder} (onnxruntime-web {page.version_of(runtime)}); to open it: python -m "
+        f"http.server -b 127.0.0.1 -d {folder} 8000, then http://127.0.0.1:8000"
+    )
 
 
 if __name__ == "__main__":

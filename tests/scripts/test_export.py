@@ -1,14 +1,18 @@
 """scripts/export.py: a file that gives the network's pictures without this project, or none."""
 
 import argparse
+import base64
 import functools
 import importlib.util
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +24,12 @@ from PIL import Image
 import models
 import translate
 from models.compute.configure import set_test_mode
-from models.export import files, int8, verify
+from models.export import files, int8, page, verify
 from models.export.picture_net import Around, PictureNet, exportable
 from models.generators import GENERATORS
 from models.networks import define_G
 from scripts import examples
+from tests.browser import open_page
 from tests.helpers import (
     ROOT,
     TINY,
@@ -32,6 +37,7 @@ from tests.helpers import (
     make_aligned,
     make_single,
     make_unaligned,
+    needs_browser,
     photo,
     script,
     train,
@@ -63,6 +69,14 @@ needs_onnx = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime"))),
     reason="pip install -r requirements-export.txt",
 )
+# Of onnxruntime-web, where it has been installed by npm in the project's folder.
+NPM = ROOT / "node_modules" / "onnxruntime-web" if (ROOT / "node_modules").is_dir() else None
+OWN_PAGE = """<link rel="icon" href="data:,"><canvas width="45" height="37"></canvas>
+<script type="module">
+globalThis.canvas = document.querySelector("canvas");
+const picture = await createImageBitmap(await (await fetch("odd.png")).blob());
+canvas.getContext("2d").drawImage(picture, 0, 0);
+"""
 KINDS = ["pt2", pytest.param("onnx", marks=needs_onnx)]
 
 
@@ -301,6 +315,64 @@ def test_a_hubs_folder_is_the_network_with_a_card(run, flags, tmp_path, capsys):
     facts = read_facts(out)
     assert "dataroot" not in facts["options"]
     assert facts["direction"] == ("BtoA" if flags else "AtoB")
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, *told):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    """An address at which a folder's files are."""
+    handler = functools.partial(_Files, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@needs_onnx
+@needs_browser
+@pytest.mark.skipif(NPM is None, reason="npm install onnxruntime-web")
+def test_a_page_gives_the_networks_picture_in_a_browser(tmp_path, made, server):
+    out = tmp_path / "x.onnx"
+    shutil.copy(made("cycle", "onnx", "--direction", "BtoA"), out)
+    script("scripts/export.py").page_beside(out, page.runtime_folder(NPM), 3)
+    picture = Path("odd.png").absolute()
+    shutil.copy(picture, tmp_path / "x_page")
+    example = (ROOT / "docs/deploy.md").read_text().split("```js\n")[1].split("```")[0]
+    (tmp_path / "x_page/own.html").write_text(OWN_PAGE + example + "document.title='done'</script>")
+    with open_page(f"{server}/x_page/index.html") as shown:
+        shown.set_input_files("#file", picture)
+        shown.wait_for_function("document.getElementById('told').textContent.includes(' px in ')")
+        address = shown.get_attribute("#save", "href")
+        shown.set_input_files("#file", {"name": "bad.png", "mimeType": "", "buffer": b"no image"})
+        shown.wait_for_function("document.getElementById('told').textContent[0] === 'b'")
+        shown.wait_for_function("!document.getElementById('told').textContent.includes('...')")
+        assert "bad.png: " in shown.inner_text("#told")
+        assert not shown.errors
+        shown.goto(f"{server}/x_page/own.html")
+        shown.wait_for_function("document.title === 'done'")
+        own = shown.evaluate("canvas.toDataURL()")
+        assert not shown.errors
+        assert all(asked.startswith((server, "data:")) for asked in shown.requests)
+    expected = levels(Translator.load(out, device="cpu")(Image.open(picture)))
+    for content in (address, own):
+        file = io.BytesIO(base64.b64decode(content.partition(",")[2]))
+        assert abs(levels(Image.open(file).convert("RGB")) - expected).max() <= 1
+
+
+def test_a_page_without_its_runtime_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(files, "check_packages", lambda *names: None)
+    out = tmp_path / "x.onnx"
+    export("cycle", "--format", "onnx", "--page", tmp_path, "-o", out, expect=2)
+    assert "npm install onnxruntime-web" in capsys.readouterr().err
+    export("cycle", "--format", "onnx", "--page", "--float", "-o", out, expect=2)
+    assert "leave --float out" in capsys.readouterr().err
+    (tmp_path / "x_page").mkdir()
+    export("cycle", "--format", "onnx", "--page", "-o", out, expect=2)
+    assert "x_page is there already" in capsys.readouterr().err
 
 
 class _Blended(torch.nn.Module):
