@@ -23,16 +23,18 @@ def describe_style_net(weights: Weights) -> dict[str, Any]:
     return {"norm": "instance", "no_dropout": True, **_channels(first, last.shape[0])}
 
 
-def describe_resnet(weights: Weights, n_blocks: int) -> dict[str, Any]:
-    """Of ResnetGenerator: its blocks are counted, from model.10 on."""
-    if not {"model.1.weight", "model.10.conv_block.1.weight"} <= weights.keys():
+def describe_resnet(weights: Weights, n_blocks: int, antialias: bool = False) -> dict[str, Any]:
+    """Of ResnetGenerator: its blocks are counted, from model.10 on, or model.12 behind blurs."""
+    block = "model.12" if antialias else "model.10"
+    blurs = {"model.7.filt", "model.11.filt"} if antialias else set()
+    if not {"model.1.weight", f"{block}.conv_block.1.weight", *blurs} <= weights.keys():
         return {}
     blocks = {int(m[1]) for m in (re.match(r"model\.(\d+)\.conv_block\.", k) for k in weights) if m}
     last = max(int(m[1]) for m in (re.match(r"model\.(\d+)\.weight", k) for k in weights) if m)
     if len(blocks) != n_blocks:
         return {}
     # reflection, convolution, norm, ReLU, [dropout], reflection, convolution, norm
-    second = weights.get("model.10.conv_block.6.weight")  # a convolution's only behind a dropout
+    second = weights.get(f"{block}.conv_block.6.weight")  # a convolution's only behind a dropout
     return {
         "norm": _norm(weights, "model.2", "model.1"),
         "no_dropout": second is None or second.dim() != 4,
@@ -52,17 +54,23 @@ def describe_unet(weights: Weights, num_downs: int) -> dict[str, Any]:
     }
 
 
-def describe_patchgan(weights: Weights, n_layers: int | None = None) -> dict[str, Any]:
-    """Of NLayerDiscriminator: after the first convolution each layer takes three places."""
+def describe_patchgan(
+    weights: Weights, n_layers: int | None = None, antialias: bool = False
+) -> dict[str, Any]:
+    """Of NLayerDiscriminator: after the first convolution each layer takes three places, or four
+    with a blur, which the last one before the scores has not."""
     places = [int(m[1]) for m in (re.fullmatch(r"model\.(\d+)\.weight", k) for k in weights) if m]
     first, last = weights.get("model.0.weight"), max(places, default=0)
-    if first is None or first.dim() != 4 or last % 3 != 2 or last < 5:
+    each, second = (4, 3) if antialias else (3, 2)
+    if first is None or first.dim() != 4 or last % each != 2 or last < each + 2:
         return {}
-    counted = (last - 2) // 3
+    if ("model.2.filt" in weights) != antialias:
+        return {}
+    counted = (last - 2) // each
     if n_layers not in (None, counted):
         return {}
     layers = {"n_layers_D": counted} if n_layers is None else {}
-    norm = _norm(weights, "model.3", "model.2")
+    norm = _norm(weights, f"model.{second + 1}", f"model.{second}")
     return {"ndf": first.shape[0], "norm": norm, "channels": first.shape[1], **layers}
 
 

@@ -49,6 +49,12 @@ DISCRIMINATORS = Table(
         "basic": Discriminator(PATCHGAN, {"n_layers": 3}, smallest_of_patchgan, describe_patchgan),
         "n_layers": Discriminator(PATCHGAN, {}, smallest_of_patchgan, describe_patchgan),
         "pixel": Discriminator("models.patchgan:PixelDiscriminator", describe=describe_pixel),
+        "basic_antialias": Discriminator(
+            PATCHGAN, {"n_layers": 3, "antialias": True}, smallest_of_patchgan, describe_patchgan
+        ),
+        "n_layers_antialias": Discriminator(
+            PATCHGAN, {"antialias": True}, smallest_of_patchgan, describe_patchgan
+        ),
     },
     plugins=Registry("models", "discriminator", base="torch.nn:Module"),
     row_of=Discriminator.of,

@@ -95,7 +95,13 @@ class FeatureNet(nn.Module):
     """A network that gives features: `forward(image, layers=(), encode_only=False)`.
 
     Extend it, name the layers in `feature_layers`, and collect them in `forward` by `Features`.
+
+    Attributes:
+        contrast_layers: those at which contrastive methods like CUT compare input and output unless
+            they are told which; none: they have to be told.
     """
+
+    contrast_layers: Sequence[Layer] = ()
 
     @property
     def feature_layers(self) -> list[Layer]:

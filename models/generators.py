@@ -77,6 +77,12 @@ GENERATORS = Table(
         "style_net": Generator(
             "models.style.net:StyleNet", {}, 1, 8, norms=("instance",), describe=describe_style_net
         ),
+        "resnet_9blocks_antialias": Generator(
+            RESNET, {"n_blocks": 9, "antialias": True}, 4, 8, describe=describe_resnet
+        ),
+        "resnet_6blocks_antialias": Generator(
+            RESNET, {"n_blocks": 6, "antialias": True}, 4, 8, describe=describe_resnet
+        ),
     },
     plugins=Registry("models", "generator", base="torch.nn:Module"),
     row_of=Generator.of,

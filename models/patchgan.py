@@ -3,6 +3,7 @@ weights."""
 
 from torch import nn
 
+from models.antialias import Downsample
 from models.features import ChainNet
 from models.layers import NormLayer, needs_bias
 
@@ -14,6 +15,8 @@ class NLayerDiscriminator(ChainNet):
         input_nc: channels it sees (for pix2pix those of input and output together).
         ndf: channels after the first layer.
         n_layers: convolutions between the first and the last; all but one of them halve.
+        antialias: as CUT has it (Park et al. 2020): where a convolution halves, it has stride 1
+            and a blur behind its LeakyReLU.
 
     Returns (N, 1, h, w) scores without sigmoid.
     """
@@ -24,18 +27,21 @@ class NLayerDiscriminator(ChainNet):
         ndf: int = 64,
         n_layers: int = 3,
         norm_layer: NormLayer = nn.BatchNorm2d,
+        antialias: bool = False,
     ) -> None:
         super().__init__()
-        bias = needs_bias(norm_layer)
-        layers = [nn.Conv2d(input_nc, ndf, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
+        bias, halving = needs_bias(norm_layer), 1 if antialias else 2
+        layers = [nn.Conv2d(input_nc, ndf, 4, stride=halving, padding=1), nn.LeakyReLU(0.2, True)]
+        layers += [Downsample(ndf)] if antialias else []
         widths = [ndf * min(2**n, 8) for n in range(n_layers + 1)]
         for n in range(1, n_layers + 1):
-            stride = 2 if n < n_layers else 1
+            stride = halving if n < n_layers else 1
             layers += [
                 nn.Conv2d(widths[n - 1], widths[n], 4, stride=stride, padding=1, bias=bias),
                 norm_layer(widths[n]),
                 nn.LeakyReLU(0.2, True),
             ]
+            layers += [Downsample(widths[n])] if antialias and n < n_layers else []
         layers += [nn.Conv2d(widths[-1], 1, 4, stride=1, padding=1)]
         self.model = nn.Sequential(*layers)
 

@@ -86,9 +86,9 @@ def _add_network_flags(add: Add) -> None:
     in_training = {"isTrain": True}
     add("--model", life="network", test="taken", default="cycle_gan",
         choices=models.registry.names(),
-        help="the method: cycle_gan for two sets without pairs, pix2pix for pairs, colorization "
-        "for photographs, style and neural_style for a painting; test, usual in test.py: one "
-        "generator on a folder")
+        help="the method: cycle_gan, cut and fastcut for two sets without pairs, pix2pix for "
+        "pairs, colorization for photographs, style and neural_style for a painting; test, usual "
+        "in test.py: one generator on a folder")
     add("--input_nc", life="data", test="fixed", type=types.positive_int, default=3,
         help="channels that G takes")
     add("--output_nc", life="data", test="fixed", type=types.positive_int, default=3,
@@ -97,12 +97,15 @@ def _add_network_flags(add: Add) -> None:
         help="channels of G's first layer")
     add("--ndf", life="network", test="taken", type=types.positive_int, default=64,
         counts_with=in_training, help="channels of D's first layer")
-    add("--netG", life="network", default="resnet_9blocks", choices=GENERATORS, help="generator")
+    add("--netG", life="network", default="resnet_9blocks", choices=GENERATORS,
+        help="generator; ..._antialias blurs where it halves and doubles")
     add("--netD", life="network", test="taken", default="basic", choices=DISCRIMINATORS,
         counts_with=in_training,
-        help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D")
+        help="discriminator: basic is the 70x70 PatchGAN, n_layers takes --n_layers_D; "
+        "..._antialias blurs where it halves")
     add("--n_layers_D", life="network", test="taken", type=types.positive_int, default=3,
-        counts_with={"isTrain": True, "netD": "n_layers"}, help="layers of --netD n_layers")
+        counts_with={"isTrain": True, "netD": ("n_layers", "n_layers_antialias")},
+        help="layers of --netD n_layers")
     add("--norm", life="network", default="instance", choices=NORMS,
         help="normalisation of G and D")
     add("--no_dropout", life="network", action="store_true", help="no dropout in G")

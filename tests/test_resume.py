@@ -93,6 +93,7 @@ def pairs(tmp_path):
 
 @pytest.mark.parametrize(("model", "images_seen"), [
     ("pix2pix", 3), ("cycle_gan", 3), ("colorization", 3), ("template", 3), ("style", 3),
+    ("cut", 3), ("fastcut", 3),
     ("neural_style", 2), ("neural_style", 3), ("neural_style", 4),  # next size, within, next image
 ])  # fmt: skip
 def test_every_model_goes_on_from_mid_epoch(tmp_path, model, images_seen):

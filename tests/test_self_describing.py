@@ -19,8 +19,10 @@ from util.checkpoints.weights import load_file, save_file
 SIZES = {"resnet_6blocks": 32, "resnet_9blocks": 32, "unet_128": 128, "unet_256": 256}
 
 
-@pytest.mark.parametrize("netG", SIZES)
-@pytest.mark.parametrize("model", ["pix2pix", "cycle_gan", "colorization", "style"])
+@pytest.mark.parametrize(("model", "netG"), [
+    *itertools.product(["pix2pix", "cycle_gan", "colorization", "style"], SIZES),
+    ("pix2pix", "resnet_6blocks_antialias"),
+])  # fmt: skip
 def test_the_run_folder_is_all_that_test_needs(tmp_path, model, netG):
     """{batch, instance, none} x dropout x channels: no flag is repeated, outputs are the same."""
     several = (3,) if model == "colorization" else (1, 3)  # it has channels of its own
@@ -29,8 +31,8 @@ def test_the_run_folder_is_all_that_test_needs(tmp_path, model, netG):
     ):
         name = f"{norm}_{no_dropout}_{channels}"
         argv = ["--dataroot", ".", "--model", model, "--netG", netG, "--norm", norm, "--ngf", "2",
-                "--ndf", "2", "--crop_size", str(SIZES[netG]), "--load_size", "256", "--name", name,
-                "--gpu_ids", "-1"]  # fmt: skip
+                "--ndf", "2", "--crop_size", str(SIZES.get(netG, 32)), "--load_size", "256",
+                "--name", name, "--gpu_ids", "-1"]  # fmt: skip
         argv += ["--no_dropout"] if no_dropout else []
         if model == "style":
             argv += style_flags(tmp_path / "more")
@@ -51,7 +53,7 @@ def test_the_run_folder_is_all_that_test_needs(tmp_path, model, netG):
         assert opt.model == model
         for net_name, net in tested.networks().items():
             image = torch.rand(1, opt.input_nc if net_name != "G_B" else opt.output_nc,
-                               SIZES[netG], SIZES[netG])  # fmt: skip
+                               SIZES.get(netG, 32), SIZES.get(netG, 32))  # fmt: skip
             outputs = []
             for built in (trained.networks()[net_name], net):
                 torch.manual_seed(0)  # dropout
