@@ -32,6 +32,15 @@ def test_a_gradient_that_one_process_lacks_counts_as_zero():
     two_processes(WORKER, "missing")
 
 
+@pytest.mark.parametrize("model", ["cut", "fastcut"])
+def test_processes_agree_on_the_weights_of_contrastive_models(tmp_path, model):
+    """Their perceptrons are among them; each process draws places and mirrors of its own."""
+    root = make_unaligned(tmp_path / "data", 3)
+    two_processes(WORKER, "train", "--dataroot", str(root), "--name", "d", "--model", model,
+                  "--netG", "resnet_6blocks_antialias", *TINY[: TINY.index("--seed")],
+                  "--n_epochs", "1", "--n_epochs_decay", "0")  # fmt: skip
+
+
 def test_processes_agree_on_weights_and_rates_and_one_writes(tmp_path):
     """Three images on two processes, plateau, and no --seed: each draws its own at first."""
     root = make_unaligned(tmp_path / "data", 3)
