@@ -1,4 +1,4 @@
-"""What every metric is made of. No command measures with them yet: this room is their place."""
+"""What every metric is made of; scripts/evaluate.py measures with those of pairs."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
