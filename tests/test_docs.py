@@ -20,8 +20,8 @@ from util.trackers import visdom_server
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOOLS = ["datasets/combine_A_and_B.py", "datasets/prepare_cityscapes_dataset.py",
          "scripts/split_data.py", "scripts/edges.py", "scripts/check_data.py",
-         "scripts/compare.py", "scripts/export.py", "scripts/plot.py", "scripts/serve.py",
-         "benchmarks/run.py", "benchmarks/tiles.py"]  # fmt: skip
+         "scripts/compare.py", "scripts/evaluate.py", "scripts/export.py", "scripts/plot.py",
+         "scripts/serve.py", "benchmarks/run.py", "benchmarks/tiles.py"]  # fmt: skip
 
 
 def command_lines(scripts: list[str]) -> list[tuple[str, str]]:
@@ -80,7 +80,7 @@ def test_documented_command_lines_of_tools_parse(page, line):
 @pytest.mark.parametrize("tool", TOOLS)
 def test_every_tool_has_a_documented_line_and_a_manual(tool, capsys):
     pages = ("tools.md", "data.md", "pages.md", "plots.md", "serve.md", "performance.md",
-             "deploy.md", "large_images.md")  # fmt: skip
+             "deploy.md", "large_images.md", "metrics.md")  # fmt: skip
     assert any(line.startswith(tool) for page, line in command_lines(TOOLS) if page in pages)
     with pytest.raises(SystemExit, match="0"):
         script(tool).main(["--help"])
