@@ -288,7 +288,7 @@ def main(argv: list[str] | None = None) -> int:
         if opt.output == "-":
             out.write(_translated_bytes(translator, options.images, encoding))
             return 0
-        jobs = list(jobs_of(options.images, Path(opt.output), encoding, _listed))
+        jobs = jobs_of(options.images, Path(opt.output), encoding, _listed)
         left = [job for job in jobs if not (opt.skip_existing and is_made(job))]
         if len(left) < len(jobs):
             say(f"{len(jobs) - len(left)} of {len(jobs)} images are translated already")

@@ -110,6 +110,16 @@ def test_large_pictures_go_through_in_parts_and_are_the_same(name, kind, monkeyp
     assert np.abs(made.astype(int) - expected.astype(int)).max() <= levels
 
 
+def test_a_photograph_that_is_tagged_as_turned_is_upright_as_in_files():
+    image, exif = Image.open("photos/img2.png"), Image.Exif()
+    exif[274] = 6  # by a quarter
+    image.save("turned.jpg", exif=exif, quality=95)
+    made = Translator.load("checkpoints/pix", device="cpu")(Image.open("turned.jpg"))
+    run("--name", "pix", "turned.jpg", "-o", "upright.png")
+    assert made.size == image.size[::-1]
+    assert np.array_equal(pixels("upright.png"), np.asarray(made))
+
+
 @pytest.mark.parametrize(
     ("mode", "given_back"), [("L", "RGB"), ("LA", "RGBA"), ("RGBA", "RGBA"), ("P", "RGB")]
 )
@@ -304,6 +314,8 @@ def test_standard_input_and_output(monkeypatch, capfdbinary):
         (["photos", "-o", "out", "--formt", "png"], "--format"),
         (["photos/img2.png", "-o", "out.mp4"], "is one picture"),
         (["photos", "-o", "out.mp4"], "give a folder"),
+        (["photos/img2.png", "-o", "photos/img2.png"], "photos/img2.png is read, and would be"),
+        (["photos/*.png", "-o", "photos"], "photos/img2.png is read, and would be written over"),
     ],
 )
 def test_wrong_calls_are_one_line(words, told, capsys):

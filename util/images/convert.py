@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from util import atomic
 from util.errors import UserError
@@ -231,6 +231,7 @@ def _taken_array(image: np.ndarray, channels: int, value_range: Range | None) ->
 
 
 def _taken_pil(image: Image.Image, channels: int, value_range: Range | None) -> Given:
+    image = ImageOps.exif_transpose(image)  # upright, as files are read
     if image.mode in (*SIXTEEN_BITS, "I", "F"):
         array = np.asarray(image)
         given = _taken_array(array.astype(array.dtype.newbyteorder("=")), channels, value_range)

@@ -58,7 +58,7 @@ def _ids(path: str, image: np.ndarray | Image.Image) -> np.ndarray:
         values = values[..., :1]
     if values.shape[-1] != 1:
         what = "colours" if values.shape[-1] == 3 else f"{values.shape[-1]} channels"
-        remedy = "give a table of colours, --label_A FILE (docs/labels.md), or " + REMEDY
+        remedy = "give a table of colours as --label_A or --label_B (docs/labels.md), or " + REMEDY
         raise BadImage(path, f"{what}, where an id of a class is wanted", remedy)
     if values.dtype.kind == "f" and not np.array_equal(values, np.round(values)):
         raise BadImage(path, "values that are no whole numbers, and so no ids", REMEDY)

@@ -38,7 +38,7 @@ class Job(NamedTuple):
 
 def jobs_of(
     given: list[str], output: Path, encoding: Encoding | None, list_folder: ListFolder
-) -> Iterator[Job]:
+) -> list[Job]:
     """What there is to do, in order.
 
     Args:
@@ -49,6 +49,20 @@ def jobs_of(
     Raises:
         UserError: an image is not there, or the output is no place for the images.
     """
+    jobs = list(_jobs_of(given, output, encoding, list_folder))
+    sources = {os.path.realpath(job.source): job.source for job in jobs if job.source != "-"}
+    for job in jobs:
+        for file in _results_of(job):
+            if source := sources.get(os.path.realpath(file)):
+                raise UserError(
+                    f"-o {output}: {source} is read, and would be written over; give another"
+                )
+    return jobs
+
+
+def _jobs_of(
+    given: list[str], output: Path, encoding: Encoding | None, list_folder: ListFolder
+) -> Iterator[Job]:
     found = [(file, root) for word in given for file, root in _files(word, list_folder)]
     single = len(found) == 1 and not found[0][1] and output.suffix and not output.is_dir()
     if single:
@@ -106,6 +120,11 @@ def _files(given: str, list_folder: ListFolder) -> Iterator[tuple[str, str]]:
 
 def is_made(job: Job) -> bool:
     """Whether its result is there, in any format."""
+    return any(file.is_file() for file in _results_of(job))
+
+
+def _results_of(job: Job) -> list[Path]:
+    """The files that may hold its result."""
     endings = (f".{job.encoding.kind}",) if job.encoding else result_extensions()
-    endings = (job.ending,) if job.is_video else endings
-    return any(job.target.with_name(job.target.name + ending).is_file() for ending in endings)
+    endings = (job.ending,) if job.is_video else (*endings, job.ending)
+    return [job.target.with_name(job.target.name + ending) for ending in endings if ending]
