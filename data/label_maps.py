@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from util.errors import BadImage
+from util.errors import BadImage, warn
 from util.images.header import Header
 from util.images.picture import Picture
 from util.labels.colours import palette
@@ -61,7 +61,8 @@ def wrong_labels(
     read: Callable[[str, str], Picture],
     every: bool,
 ) -> dict[str, str]:
-    """File -> which of its values are of no class, or why it is no label map.
+    """File -> which of its values are of no class, or why it is no label map. A side whose maps
+    hold one class alone, beside void, as masks of 0 and 255 do, is told.
 
     Args:
         files, labels: of each side.
@@ -70,11 +71,19 @@ def wrong_labels(
     """
     found = {}
     for side, paths in files.items():
+        seen: set[int] = set()
         for path in paths[:: 1 if every else -(-len(paths) // LOOKED_AT) or 1]:
             try:
-                labels[side].classes(read(path, side).values, path)
+                seen |= set(np.unique(labels[side].classes(read(path, side).values, path)).tolist())
             except BadImage as error:
                 found[path] = str(error).removeprefix(f"{path}: ")
+        classes = seen & set(range(labels[side].count))
+        if len(classes) == 1 < labels[side].count and seen > classes:
+            warn(
+                f"--label_{side}: of {labels[side].count} classes the maps hold {classes.pop()} "
+                "alone, and all else is void; masks of 0 and 255 need a table of two classes "
+                "(docs/labels.md)"
+            )
     return found
 
 

@@ -212,6 +212,21 @@ def test_ids_out_of_range_are_refused_before_training(tmp_path, monkeypatch, cap
     assert not (tmp_path / "checkpoints" / "x").exists()
 
 
+def test_masks_of_0_and_255_without_a_table_are_told(tmp_path, capsys):
+    """They would be trained on as one class and void."""
+    make_maps(tmp_path / "D")
+    for file in (tmp_path / "D").glob("*A/*.png"):
+        Image.fromarray(np.where(np.asarray(Image.open(file)) > 0, 255, 0).astype(np.uint8)).save(
+            file
+        )
+    words = ["--dataroot", "D", "--name", "m", *PIX2PIX, "--dry_run", "--label_A"]
+    run_train(*words, 2)
+    assert "of 2 classes the maps hold 0 alone" in capsys.readouterr().err
+    table = write_table(tmp_path / "t.txt", "0 0 ground\n255 1 object\n")
+    run_train(*words, table)
+    assert "alone" not in capsys.readouterr().err
+
+
 def test_void_is_what_the_flag_says(tmp_path):
     """User report 7: 255 has no channel, unless it is a class or the flag says otherwise."""
     make_maps(tmp_path)
