@@ -175,6 +175,27 @@ def test_sigusr1_saves_and_goes_on_or_stops_with_requeue(tmp_path, pairs, monkey
     assert len(metrics(tmp_path / "checkpoints" / "b")) == 1
 
 
+def test_a_run_folder_that_is_moved_away_meanwhile_is_one_line(
+    tmp_path, finished, monkeypatch, capsys
+):
+    """What it held goes on from where it is then."""
+    real = Pix2PixModel.optimize_parameters
+
+    def moving(self):
+        real(self)
+        if finished.exists():
+            finished.rename(tmp_path / "checkpoints" / "moved")
+
+    monkeypatch.setattr(Pix2PixModel, "optimize_parameters", moving)
+    run_train("--name", "p", "--continue_train", *epochs(3), *CPU, expect=1)
+    *_, error = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: checkpoints/p: not there any more, moved or deleted")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    run_train("--name", "moved", "--continue_train", *epochs(3), *CPU)
+    assert [m["images"] for m in metrics(tmp_path / "checkpoints" / "moved")][-1] == 15
+
+
 LONG_STEP = """
 import time
 from models.pix2pix_model import Pix2PixModel

@@ -46,8 +46,14 @@ class RunLog:
         self._append("metrics.jsonl", record.to_line())
 
     def _append(self, file: str, line: str) -> None:
-        with atomic.open_here(self.folder / file, "ab") as log:
-            log.write((readable(line) + "\n").encode("utf-8", "backslashreplace"))
+        try:
+            with atomic.open_here(self.folder / file, "ab") as log:
+                log.write((readable(line) + "\n").encode("utf-8", "backslashreplace"))
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{self.folder}: not there any more, moved or deleted while the training runs; "
+                "move it back, or go on where it is now, from its last checkpoint"
+            ) from error
 
 
 def _cut(file: Path, size: int | None) -> None:
