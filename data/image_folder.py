@@ -150,8 +150,13 @@ def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[st
 
 
 def some_images(folder: str) -> list[str]:
-    """`make_dataset`; UserError, with what there is instead, if there is no image."""
+    """`make_dataset`, with a line on what else is left out; UserError, with what there is instead,
+    if there is no image."""
     if images := make_dataset(folder):
+        listing = list_images(folder)
+        listing.own = {}  # told already
+        for line in listing.describe_left_out():
+            warn(f"{folder}: {line}")
         return images
     raise UserError(
         f"{folder}: no image in it{list_images(folder).describe_absence()}; give the folder that "

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import _root
 
-from data.image_folder import list_images, some_images
+from data.image_folder import some_images
 from data.layout import near_rule
 from data.pair_rules import Rule, needed_rule
 from data.pairs import stem_key
@@ -168,9 +168,6 @@ def main(argv: list[str] | None = None) -> int:
     by_domain = {
         domain: plan(folder, args.out, domain, args.share, rule) for domain, folder in given.items()
     }
-    for folder in map(str, given.values()):
-        for line in list_images(folder).describe_left_out():
-            warn(f"{folder}: {line}")
     warn_of_near_names(given, rule)
     moves = [move for moves in by_domain.values() for move in moves]
     for_each(put, [(*move, args.link) for move in moves if is_new(*move)], parallel=False)
