@@ -88,6 +88,11 @@ class TestOptions(BaseOptions):
 
     def replaced(self, trained: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         """Where only the images of one side are there, what `--model test` does with them."""
+        if is_file(file := Path(given.get("checkpoints_dir", "."), given.get("name", ""))):
+            raise UserError(
+                f"--name {file}: an export, which has no run's data and page; translate.py takes "
+                f"it: python translate.py --name {file} IMAGE -o OUT"
+            )
         of_run = trained | given
         name, mode = of_run.get("model"), of_run.get("dataset_mode", "aligned")
         root, phase = given.get("dataroot"), given.get("phase", self.command)

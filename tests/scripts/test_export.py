@@ -42,6 +42,7 @@ from tests.helpers import (
     script,
     train,
 )
+from tests.helpers import test as run_test
 from translate import Translator
 from util.checkpoints.exports import read_facts
 from util.errors import UserError
@@ -228,6 +229,11 @@ def test_the_examples_of_the_guide_run_without_this_project(made, tmp_path, monk
     exec(here, names)
     for n in range(2):
         assert abs(levels(Image.open(f"{n}.png")) - levels(names["translation"])).max() <= 1
+
+
+def test_test_py_leads_to_translate_py(made, capsys):
+    run_test("--name", made("pix", "pt2"), "--dataroot", "photos", expect=2)
+    assert "translate.py takes it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
