@@ -141,27 +141,33 @@ def make_dataset(folder: str, max_dataset_size: float = float("inf")) -> list[st
     Raises:
         UserError: the folder does not exist.
     """
+    images = _listed(folder).images
+    return images[: int(min(max_dataset_size, len(images)))]
+
+
+def _listed(folder: str) -> Listing:
+    """What is below a folder; own output beside images is told."""
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: not a folder")
     listing = list_images(folder)
     if listing.own and listing.images:
         warn(listing.describe_own())
-    return listing.images[: int(min(max_dataset_size, len(listing.images)))]
+    return listing
 
 
 def some_images(folder: str) -> list[str]:
     """`make_dataset`, with a line on what else is left out; UserError, with what there is instead,
     if there is no image."""
-    if images := make_dataset(folder):
-        listing = list_images(folder)
-        listing.own = {}  # told already
-        for line in listing.describe_left_out():
-            warn(f"{folder}: {line}")
-        return images
-    raise UserError(
-        f"{folder}: no image in it{list_images(folder).describe_absence()}; give the folder that "
-        "holds the images"
-    )
+    listing = _listed(folder)
+    if not listing.images:
+        raise UserError(
+            f"{folder}: no image in it{listing.describe_absence()}; give the folder that holds the "
+            "images"
+        )
+    listing.own = {}  # told already
+    for line in listing.describe_left_out():
+        warn(f"{folder}: {line}")
+    return listing.images
 
 
 def subfolders(folder: str) -> list[str]:

@@ -71,13 +71,16 @@ def wrong_labels(
     """
     found = {}
     for side, paths in files.items():
-        seen: set[int] = set()
+        seen, known = set(), set(range(labels[side].count))
         for path in paths[:: 1 if every else -(-len(paths) // LOOKED_AT) or 1]:
             try:
-                seen |= set(np.unique(labels[side].classes(read(path, side).values, path)).tolist())
+                classes = labels[side].classes(read(path, side).values, path)
             except BadImage as error:
                 found[path] = str(error).removeprefix(f"{path}: ")
-        classes = seen & set(range(labels[side].count))
+                continue
+            if len(seen & known) < 2:
+                seen |= set(np.unique(classes).tolist())
+        classes = seen & known
         if len(classes) == 1 < labels[side].count and seen > classes:
             warn(
                 f"--label_{side}: of {labels[side].count} classes the maps hold {classes.pop()} "

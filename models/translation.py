@@ -10,7 +10,7 @@ from models.padding import cut_back, pad_batch
 from util.direction import oriented
 from util.errors import BadImage, UserError, begun, warn
 from util.lazy import Lazy, torch
-from util.machine import is_out_of_memory
+from util.machine import is_out_of_memory, want_of_memory
 from util.seed import mix, seed_everything
 
 Collate = Callable[[list[dict]], dict]  # from samples of one size to their batch
@@ -86,7 +86,7 @@ def translate(
             return list(_translate_batch(model, collate(samples), direction))
 
         def leave_out(sample: dict) -> None:
-            failure = _sample_too_large(sample, direction)
+            failure = _too_large(*_path_and_size(sample, direction))
             if bad is None:
                 raise failure
             warn(f"{failure}; left out")
@@ -125,9 +125,10 @@ def _as_fits(
     return [None]
 
 
-def _sample_too_large(sample: dict, direction: str) -> BadImage:
+def _path_and_size(sample: dict, direction: str) -> tuple[str, int, int]:
+    """(file, height, width)."""
     path = sample.get(oriented(direction, "A_paths", "B_paths")[0]) or sample["A_paths"]
-    return _too_large(path, *_shapes(sample)[0][1][-2:])
+    return path, *_shapes(sample)[0][1][-2:]
 
 
 def _too_large(path: str, height: int, width: int) -> BadImage:
@@ -187,14 +188,9 @@ def translate_parts(
 
     with compute.image_noise([one.net], model.device) as noise, torch.inference_mode():
         noise.seed([seed])
-        try:
-            return stream.translate_parts(
-                one, shape, read, checked, model.device, model.accepted_sides
-            )
-        except Exception as error:
-            if isinstance(error, UserError) or not is_out_of_memory(error):
-                raise
-            raise _too_large(path, *shape[2:]) from error
+        given = one, shape, read, checked, model.device, model.accepted_sides
+        with want_of_memory(lambda _: _too_large(path, *shape[2:])):
+            return stream.translate_parts(*given)
 
 
 def translate_together(
@@ -208,12 +204,8 @@ def translate_together(
     batch = _stacked(samples)
     with compute.image_noise(model.networks().values(), model.device) as noise:
         noise.seed(seeds)
-        try:
+        with want_of_memory(lambda _: _too_large(*_path_and_size(samples[0], direction))):
             found = [one.pictures for one in _translate_batch(model, batch, direction)]
-        except Exception as error:
-            if isinstance(error, UserError) or not is_out_of_memory(error):
-                raise
-            raise _sample_too_large(samples[0], direction) from error
     for pictures, path in zip(found, model.get_image_paths(), strict=True):
         check_pictures(pictures, [path])
     return [pictures[_made(model, pictures)] for pictures in found]

@@ -150,13 +150,15 @@ def images_of(folder: Path, flag: str) -> dict[str, Path]:
 def measure(pairs: list[Pair], metrics: list[str]) -> Figures:
     """Each picture's figures; several visuals are told apart by name."""
     several = len({label for _, label, _, _ in pairs}) > 1
+    kinds = {name: registry.find(name) for name in metrics}
+    for name, kind in kinds.items():
+        if kind.needs != "pairs":
+            raise UserError(f"--metrics {name}: it compares sets, not pairs; give another")
     found: Figures = {}
     for stem, label, fake, real in tqdm(pairs, unit="pair", disable=None, leave=False):
         made, own = stored(fake), stored(real)
-        for name in metrics:
-            metric = registry.find(name)()
-            if metric.needs != "pairs":
-                raise UserError(f"--metrics {name}: it compares sets, not pairs; give another")
+        for name, kind in kinds.items():
+            metric = kind()
             try:
                 metric.update(made, own)
             except UserError as error:

@@ -14,10 +14,10 @@ from scripts.tool import glue
 from translate import Translator
 from util.errors import UserError, begun, say
 from util.images.picture import Picture
+from util.metrics.intervals import bootstrap_interval
 from util.results.folder import METRICS_FILE, read_metrics
 
 SAMPLES = 3
-DRAWS = 2000  # of the bootstrap
 SAMPLE_PX = 512  # of the longer side
 
 
@@ -80,10 +80,8 @@ def _metrics(run: str, label: str) -> dict[str, str]:
 
 
 def _interval(values: list[float]) -> str:
-    """The mean and, by drawing images anew, between which values 95 % of such means lie."""
-    draw = np.random.default_rng(0)
-    means = draw.choice(values, (DRAWS, len(values))).mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
+    """The mean, and its interval."""
+    low, high = bootstrap_interval(np.array(values))
     return f"{statistics.fmean(values):.4g} ({low:.4g} to {high:.4g}), {len(values)} images"
 
 

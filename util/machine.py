@@ -8,7 +8,8 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def free_memory() -> float:
 # also where so much was asked for that no number can hold it.
 WANT_OF_MEMORY = re.compile(
     "out of memory|can.?t allocate memory|not enough memory|unable to allocate|could not allocate"
+    "|failed to allocate"
     "|bad_alloc|bad allocation|ALLOC_FAILED|ALLOCATION_FAILED|unable to find an engine to execute"
     "|unable to find a valid cudnn algorithm|could not create a memory|calculation overflowed"
     "|multiplication overflow",
@@ -78,15 +80,8 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def memory_errors(flags: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Tell in one line that memory has run out, with the flags that help.
-
-    Args:
-        flags: flag -> value, of the command.
-
-    Raises:
-        OutOfMemory: memory has run out.
-    """
+def want_of_memory(told: Callable[[Exception], UserError]) -> Iterator[None]:
+    """Where memory runs out, raise what `told` makes of the error that says so."""
     try:
         yield
     except UserError:
@@ -94,7 +89,18 @@ def memory_errors(flags: Mapping[str, Any] | None = None) -> Iterator[None]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(f"out of memory{_asked(error)}; {memory_advice(flags or {})}") from error
+        raise told(error) from error
+
+
+def memory_errors(flags: Mapping[str, Any] | None = None) -> AbstractContextManager[None]:
+    """Tell in one line that memory has run out, with the flags that help, by OutOfMemory.
+
+    Args:
+        flags: flag -> value, of the command.
+    """
+    return want_of_memory(
+        lambda error: OutOfMemory(f"out of memory{_asked(error)}; {memory_advice(flags or {})}")
+    )
 
 
 def check_free_memory(needed: float, what: str) -> None:

@@ -70,16 +70,10 @@ def interruptible() -> Iterator[None]:
     """
     noted: list[str] = []
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if noted:
-            end_at_once(EXIT_CODES[name])
-        noted.append(name)
-        if name == "SIGHUP":
-            _leave_terminal()
+    def interrupt(name: str) -> None:
         raise Interrupted
 
-    with _handling(dict.fromkeys(_unclaimed(), interrupt)):
+    with _handling(dict.fromkeys(_unclaimed(), _noting(noted, interrupt))):
         try:
             yield
         except (errors.UserError, errors.Stopped, SystemExit):
@@ -89,6 +83,22 @@ def interruptible() -> Iterator[None]:
                 raise
             name = noted[0] if noted else "SIGINT"
             raise errors.Stopped(f"stopped by {name}", EXIT_CODES[name]) from error
+
+
+def _noting(noted: list[str], then: Callable[[str], None]) -> Callable:
+    """A handler that puts down the name of the first signal, does what follows from it, and ends
+    the process at the second."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if noted:
+            end_at_once(EXIT_CODES[name])
+        noted.append(name)
+        if name == "SIGHUP":
+            _leave_terminal()
+        then(name)
+
+    return handle
 
 
 @contextlib.contextmanager
@@ -118,19 +128,13 @@ def finishing(stop: Callable[[], None], what: str) -> Iterator[None]:
     """
     noted: list[str] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if noted:
-            end_at_once(EXIT_CODES[name])
-        noted.append(name)
-        if name == "SIGHUP":
-            _leave_terminal()
+    def finish(name: str) -> None:
         stop()
         _write(f"\n{name}: {what}; once more to stop at once\n")
 
     there = [getattr(signal, name) for name in EXIT_CODES if hasattr(signal, name)]
     heard = [n for n in there if signal.getsignal(n) is not signal.SIG_IGN]
-    with _handling(dict.fromkeys(heard, note)):
+    with _handling(dict.fromkeys(heard, _noting(noted, finish))):
         yield
     if noted:
         raise errors.Stopped(f"stopped by {noted[0]}", EXIT_CODES[noted[0]])

@@ -77,10 +77,11 @@ class Sums:
         """
         tile = tile.float()
         rows = max(1, STRIP_PX // tile.shape[3])
-        parts = [_moments(strip) for strip in tile.split(rows, 2)]
-        px = torch.tensor([[strip.shape[2] * strip.shape[3]] for strip in tile.split(rows, 2)],
+        strips = tile.split(rows, 2)
+        px = torch.tensor([[strip.shape[2] * strip.shape[3]] for strip in strips],
                           dtype=torch.float64, device=tile.device)  # fmt: skip
-        mean, variance = (torch.stack(each).double() for each in zip(*parts, strict=True))
+        moments = zip(*map(_moments, strips), strict=True)
+        mean, variance = (torch.stack(each).double() for each in moments)
         self.count += tile.shape[2] * tile.shape[3]
         self.sum = self.sum + (px * mean).sum(0)
         self.squares = self.squares + (px * (variance + mean.square())).sum(0)

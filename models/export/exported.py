@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from models.export.files import opened
+from models.export.files import first_line, opened
 from util.errors import UserError, warn
+from util.machine import is_out_of_memory
 
 
 class ExportedModel:
@@ -56,10 +57,10 @@ class ExportedModel:
         try:
             values = self.file.run(self.pictures)[1]
         except RuntimeError as error:
-            if "alloc" in str(error).lower() or "memory" in str(error).lower():
-                raise MemoryError(str(error)) from error
-            first = str(error).splitlines()[0]
-            raise UserError(f"{self.path}: {self.file.runtime} fails: {first[:200]}") from error
+            if is_out_of_memory(error):
+                raise
+            told = f"{self.path}: {self.file.runtime} fails: {first_line(error)}"
+            raise UserError(told) from error
         self.fake = torch.from_numpy(values).permute(0, 3, 1, 2) * 2 - 1
 
     def get_current_visuals(self) -> dict[str, torch.Tensor]:

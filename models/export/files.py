@@ -50,10 +50,9 @@ def taken_down(net: PictureNet, channels: int) -> torch.export.ExportedProgram:
         with quiet(), torch.no_grad():
             program = torch.export.export(net, (example,), dynamic_shapes=(sizes,), strict=False)
     except Exception as error:  # of whatever the network's own code does
-        first = next((line for line in str(error).splitlines() if line.strip()), "")
         raise UserError(
             f"torch.export cannot follow {type(net.around.net).__name__}: {type(error).__name__}: "
-            f"{first[:200]}; what depends on an image's values or size in Python has to go"
+            f"{first_line(error)}; what depends on an image's values or size in Python has to go"
         ) from error
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # names folders of this machine
@@ -160,10 +159,15 @@ def opened(path: Path, device: str = "cpu", kind: str = "") -> OnnxFile | Pt2Fil
     return kinds[kind or path.suffix.lower()[1:]](path, device)
 
 
+def first_line(error: Exception) -> str:
+    """What a library says first."""
+    lines = (line for line in str(error).splitlines() if line.strip())
+    return next(lines, "")[:200]
+
+
 def _unreadable(path: Path, error: Exception) -> UserError:
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
     return UserError(
-        f"{path}: cannot be run ({first[:160]}); write it anew: python scripts/export.py RUN"
+        f"{path}: cannot be run ({first_line(error)}); write it anew: python scripts/export.py RUN"
     )
 
 

@@ -12,9 +12,7 @@ from torch import nn
 from models.export import facts
 from util import atomic
 from util.checkpoints.exports import CONFIG, WEIGHTS
-from util.lazy import Lazy
-
-safetensors = Lazy("safetensors.torch")
+from util.checkpoints.weights import safetensors_bytes
 
 TASK = "image-to-image"
 # What a reader asks first, in the order of the card.
@@ -30,8 +28,8 @@ def write(folder: Path, net: nn.Module, known: Mapping[str, Any], card: str) -> 
         known: for config.json; see `config`.
         card: README.md.
     """
-    weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    atomic.write(folder / WEIGHTS, safetensors.save(weights, metadata={"format": "pt"}))
+    weights = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+    atomic.write(folder / WEIGHTS, safetensors_bytes(weights, {"format": "pt"}))
     content = json.dumps(known, indent=2, ensure_ascii=False)
     atomic.write(folder / CONFIG, content.encode("utf-8", "backslashreplace"))
     atomic.write(folder / "README.md", card.encode("utf-8", "backslashreplace"))

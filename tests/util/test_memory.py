@@ -33,6 +33,7 @@ OUT_OF_MEMORY = [
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"), MemoryError(),
+    RuntimeError("Failed to allocate memory for requested buffer of size 8589934592"),  # ONNX
     said_by_numpy(), OSError(errno.ENOMEM, "Cannot allocate memory"),
 ]  # fmt: skip
 OTHERS = [RuntimeError("size mismatch"), ValueError("out of memory"), OSError(errno.ENOSPC, "full")]

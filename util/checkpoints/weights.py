@@ -111,9 +111,11 @@ def _code_in(path: Path, message: str) -> str:
     return ""
 
 
-def safetensors_bytes(weights: dict[str, torch.Tensor]) -> bytes:
+def safetensors_bytes(
+    weights: dict[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> bytes:
     """A state_dict in the safetensors format."""
-    return safetensors.save({key: value.contiguous() for key, value in weights.items()})
+    return safetensors.save({key: value.contiguous() for key, value in weights.items()}, metadata)
 
 
 def published(folder: str | Path) -> dict[tuple[str, str], Path]:
