@@ -314,6 +314,11 @@ def test_standard_input_and_output(monkeypatch, capfdbinary):
         (["photos", "-o", "out", "--formt", "png"], "--format"),
         (["photos/img2.png", "-o", "out.mp4"], "is one picture"),
         (["photos", "-o", "out.mp4"], "give a folder"),
+        (
+            ["photos/img2.png", "-o", "out.xyz"],
+            ".xyz is written; accepted: .png",
+        ),
+        (["photos/img2.png", "-o", "out.bmp"], "accepted: .png"),
         (["photos/img2.png", "-o", "photos/img2.png"], "photos/img2.png is read, and would be"),
         (["photos/*.png", "-o", "photos"], "photos/img2.png is read, and would be written over"),
     ],
@@ -321,3 +326,13 @@ def test_standard_input_and_output(monkeypatch, capfdbinary):
 def test_wrong_calls_are_one_line(words, told, capsys):
     run("--name", "pix", *words, expect=2)
     assert told in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_ending_that_a_result_cannot_have_writes_over_nothing(tmp_path, capsys):
+    """Nor does it become another one, whose file may be there."""
+    Path(kept := tmp_path / "keep.png").write_bytes(b"precious")
+    for ending in ("xyz", "tif", "npy"):
+        name = tmp_path / f"keep.{ending}"
+        assert translate.main(["--name", "pix", "photos/img2.png", "-o", str(name)]) in (1, 2)
+        assert "-o" in capsys.readouterr().err.splitlines()[-1]
+    assert kept.read_bytes() == b"precious" and list(tmp_path.iterdir()) == [kept]

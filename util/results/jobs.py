@@ -98,10 +98,18 @@ def _single(file: str, output: Path, encoding: Encoding | None) -> Job:
     if moves:
         kinds.container(output.suffix, f"-o {output}")
         return Job(file, target, None, 0, output.suffix, is_video=True)
-    kind = ending.lstrip(".")
-    if encoding is None and kind in ("png", "jpg", "jpeg", "webp"):
+    kind = plain_ending(ending).lstrip(".")
+    if f".{kind}" not in result_extensions():
+        known = " ".join(result_extensions())
+        raise UserError(f"-o {output}: no file of {ending} is written; accepted: {known}")
+    if encoding is None and kind in ("png", "jpg", "webp"):
         encoding = Encoding.of(kind)
     return Job(file, target, encoding, 0, output.suffix)
+
+
+def plain_ending(ending: str) -> str:
+    """As results have it: of .JPEG .jpg, of .tiff .tif."""
+    return ending.lower().replace("jpeg", "jpg").replace("tiff", "tif")
 
 
 def _files(given: str, list_folder: ListFolder) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from util import atomic
 from util.errors import UserError, say
 from util.images.read import read_bytes
 from util.labels.colours import in_colours
-from util.results.jobs import Job
+from util.results.jobs import Job, plain_ending
 from util.video import convert
 from util.video.write import Encoding
 
@@ -25,8 +25,12 @@ Translator = Any  # of translate.py
 def translate_image(translator: Translator, job: Job) -> Path:
     """Returns: the file that is written."""
     extension, content = translated(translator, job)
-    same = job.ending.lower().replace("jpeg", "jpg") == extension
-    file = job.target.with_name(job.target.name + (job.ending if same else extension))
+    if job.ending and plain_ending(job.ending) != extension:
+        raise UserError(
+            f"-o {job.target.name}{job.ending}: this result is written as {extension}; give "
+            "that ending, or a folder"
+        )
+    file = job.target.with_name(job.target.name + (job.ending or extension))
     with told(job):
         atomic.write(file, content, durable=False)
     return file
